@@ -1,0 +1,36 @@
+package session
+
+import (
+	"context"
+	"time"
+)
+
+// Keyring keeps the secrets that must outlive no data: it is backed up apart
+// from the store, and for a shorter time. Destroying a salt makes everything
+// sealed under it unreadable, in the store and in every backup of the store.
+//
+// Implementations are safe for many goroutines and many nodes at once. They
+// return ErrUnavailable when they cannot answer now.
+type Keyring interface {
+	// Salt returns the 32-byte salt of a tenant's tracks that expire on day,
+	// and makes it if there is none and day is not before today. Of several
+	// callers that make it at once, all get the same. It returns ErrGone for
+	// a salt that was destroyed or never made in time.
+	Salt(ctx context.Context, tenant string, day, today Day) ([]byte, error)
+	// DestroySalts destroys every salt, of every tenant, that expired before
+	// the day given, and returns how many it destroyed. Repeating it is
+	// harmless.
+	DestroySalts(ctx context.Context, before Day) (int, error)
+	// SigningKeys returns all keys that verify tokens, the newest first; the
+	// newest signs. Without any it makes the first.
+	SigningKeys(ctx context.Context) ([]SigningKey, error)
+	// Close releases what the keyring holds.
+	Close() error
+}
+
+// SigningKey is an Ed25519 key that signs agent tokens and links.
+type SigningKey struct {
+	ID        string // the token's kid
+	CreatedAt time.Time
+	Seed      []byte // 32 bytes
+}

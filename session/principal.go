@@ -1,0 +1,84 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Role says what kind of caller a principal is.
+type Role string
+
+// The roles. Platform, Operator and Auditor come with an API key, AgentRole
+// with an agent token, Viewer with a link.
+const (
+	Platform  Role = "platform"
+	Operator  Role = "operator"
+	Auditor   Role = "auditor"
+	AgentRole Role = "agent"
+	Viewer    Role = "viewer"
+)
+
+// Reason returns on whose behalf a principal of this role changes a mission.
+func (r Role) Reason() Reason { return Reason(r) }
+
+// Principal is an authenticated caller. Everything it may see or do follows
+// from its role and, for agents and viewers, its one mission.
+type Principal struct {
+	Role    Role
+	Tenant  string
+	Subject uuid.UUID // the API key, the agent token or the link
+	Mission uuid.UUID // of an agent or a viewer
+	Agent   string    // of an agent
+	View    View      // of a viewer
+	Viewers int       // of a viewer: the most at once through this link; 0: no limit
+	Issued  time.Time // of an agent's token
+	Expires time.Time // zero: never
+}
+
+// Live returns nil while p may go on, judged by what is known of its mission:
+// ErrToken once it has expired, ErrRevoked once it was revoked.
+func (p *Principal) Live(m *Mission, now time.Time) error {
+	if !p.Expires.IsZero() && !now.Before(p.Expires) {
+		return ErrToken
+	}
+	switch p.Role {
+	case AgentRole:
+		a := m.Agent(p.Agent)
+		if a == nil || p.Issued.Before(a.TokensAfter) {
+			return ErrRevoked
+		}
+	case Viewer:
+		for _, id := range m.RevokedLinks {
+			if id == p.Subject {
+				return ErrRevoked
+			}
+		}
+	}
+	return nil
+}
+
+type principalKey struct{}
+
+type authenticated struct {
+	principal *Principal
+	err       error
+}
+
+// WithPrincipal returns a context that carries the outcome of
+// authentication: a principal, or why there is none. Sockets are told why only
+// after the upgrade, so the error travels with the request.
+func WithPrincipal(ctx context.Context, p *Principal, err error) context.Context {
+	return context.WithValue(ctx, principalKey{}, authenticated{p, err})
+}
+
+// PrincipalOf returns the principal of the request, or why there is none.
+// Without WithPrincipal that is ErrToken.
+func PrincipalOf(ctx context.Context) (*Principal, error) {
+	a, ok := ctx.Value(principalKey{}).(authenticated)
+	if !ok || (a.principal == nil && a.err == nil) {
+		return nil, ErrToken
+	}
+	return a.principal, a.err
+}

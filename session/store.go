@@ -1,0 +1,217 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Store keeps everything that must survive a crash, and judges pings. Both
+// adapters pass the suite in storetest, which is this contract as a program.
+//
+// All methods are safe for many goroutines and, where the adapter's database
+// allows several nodes, for many nodes at once. Every change is durable before
+// the method returns. Besides the errors named below, each may return an error
+// that is ErrUnavailable: then whatever was asked may or may not have happened,
+// and asking again is safe. Objects of another tenant are ErrNotFound, exactly
+// like missing ones.
+//
+// The store's clock decides over every time. Adapters read it inside the
+// transaction, after the lock.
+type Store interface {
+	// Now returns the store's clock.
+	Now(ctx context.Context) (time.Time, error)
+
+	// EnsureTenant makes the tenant if there is none of that name.
+	EnsureTenant(ctx context.Context, tenant string) error
+	// CreateAPIKey stores a key of an existing tenant.
+	CreateAPIKey(ctx context.Context, k APIKey) error
+	// APIKey returns the key of that id, revoked or not, of whichever tenant.
+	APIKey(ctx context.Context, id uuid.UUID) (APIKey, error)
+	// APIKeys lists a tenant's keys, oldest first.
+	APIKeys(ctx context.Context, tenant string) ([]APIKey, error)
+	// RevokeAPIKey revokes a key; repeating it is harmless. ErrNotFound.
+	RevokeAPIKey(ctx context.Context, tenant string, id uuid.UUID) error
+
+	// Notice returns the tenant's latest privacy notice; ErrNotFound if none
+	// was ever published.
+	Notice(ctx context.Context, tenant string) (Notice, error)
+	// PublishNotice stores n under the next version and returns it.
+	PublishNotice(ctx context.Context, tenant string, text string) (Notice, error)
+	// Acknowledge records that the agent acknowledged that version of the
+	// notice. ErrNotFound for a version that was never published. Repeating it,
+	// or acknowledging an older version afterwards, is harmless.
+	Acknowledge(ctx context.Context, tenant, agent string, version int) error
+	// Acknowledged returns the newest version that the agent acknowledged, 0
+	// for none.
+	Acknowledged(ctx context.Context, tenant, agent string) (int, error)
+
+	// CreateMission stores a new, valid, scheduled mission of an existing
+	// tenant and sets its CreatedAt, Revision and ReadAt. ErrExists for an ID
+	// that is taken.
+	CreateMission(ctx context.Context, m *Mission) error
+	// Mission returns a mission as it stands, with ReadAt set. It is not
+	// settled: a mission past its deadline may still read active.
+	Mission(ctx context.Context, tenant string, id uuid.UUID) (*Mission, error)
+	// Missions lists a tenant's missions, newest first, beginning after the
+	// one named by the cursor (zero: at the newest).
+	Missions(ctx context.Context, tenant string, after uuid.UUID, limit int) ([]*Mission, error)
+	// UpdateMission locks a mission against every other change and against
+	// judging, reads it and the clock (ReadAt) after that, and lets change
+	// alter it; then stores what changed: state, plan, agents, windows. In the
+	// same transaction it removes each agent's positions from Agent.Trim on,
+	// counted in Agent.Removed, and the latest position of every agent without
+	// an open window. It raises Revision if anything changed.
+	//
+	// An error of change is returned as it is and nothing is stored. change
+	// may be called more than once. ErrLocated if a window would overlap one
+	// of the same agent in another mission.
+	UpdateMission(ctx context.Context, tenant string, id uuid.UUID, change func(m *Mission) error) (*Mission, error)
+	// Due returns missions, of all tenants, whose deadline has passed and that
+	// are not over, the longest due first. Close each by UpdateMission and
+	// Settle.
+	Due(ctx context.Context, limit int) ([]Ref, error)
+	// News tells a node, in one query, what it does not know about the
+	// missions it has sockets for.
+	News(ctx context.Context, known []Known) (News, error)
+
+	// Append judges every ping of the batch, each on its own, and stores the
+	// good ones, in one transaction and one round trip: it takes the lock that
+	// UpdateMission takes on every mission of the batch, then reads the clock
+	// and the missions afresh, then applies Mission.Judge, then inserts.
+	// Missions whose lock is held by another are skipped (Locked), and stall
+	// nobody. A mission that is missing or another tenant's, or that the agent
+	// is not on, is NotActive. It sets Verdicts and Now of every submission.
+	//
+	// Of a slot that is stored already, the verdict is Unchanged if the sealed
+	// position has the same fingerprint and TooFrequent otherwise; the stored
+	// one stays. In a mission without a track nothing is stored but the latest
+	// position of the agent's open window, which a later slot replaces and an
+	// earlier one does not.
+	//
+	// On an error nothing was stored, or all of it was (ErrUnavailable): the
+	// same batch may be appended again in any case.
+	Append(ctx context.Context, batch []*Submission) error
+
+	// Track returns stored positions of a mission in order of (At, Agent,
+	// Slot), beginning after the cursor.
+	Track(ctx context.Context, tenant string, id uuid.UUID, after Cursor, limit int) ([]Row, error)
+	// Latest returns, for every agent with an open window, the newest stored
+	// positions of that window, at most n an agent, in order of (Agent, At).
+	// Past the mission's deadline no window is open, settled or not.
+	Latest(ctx context.Context, tenant string, id uuid.UUID, n int) ([]Row, error)
+
+	// CreateLink stores a link of an existing mission.
+	CreateLink(ctx context.Context, l Link) error
+	// Links lists a mission's links, oldest first.
+	Links(ctx context.Context, tenant string, mission uuid.UUID) ([]Link, error)
+	// RevokeLink revokes a link and raises its mission's Revision; repeating it
+	// is harmless. It returns the mission's id. ErrNotFound.
+	RevokeLink(ctx context.Context, tenant string, id uuid.UUID) (mission uuid.UUID, err error)
+
+	// Close releases what the store holds.
+	Close() error
+}
+
+// Ref names a mission of any tenant.
+type Ref struct {
+	Tenant string
+	ID     uuid.UUID
+}
+
+// Submission is what one phone sent at once: pings of one agent of one
+// mission, in the order they came.
+type Submission struct {
+	Ref
+	Agent string
+	Pings []Ping
+	// Sealed holds one sealed position a ping. It may be empty as long as the
+	// node does not know that the mission has begun; good pings are then
+	// Unsealed.
+	Sealed [][]byte
+
+	// Set by Append:
+
+	// Verdicts holds one verdict a ping.
+	Verdicts []Verdict
+	// Now is the store's clock at which they were judged, milliseconds since
+	// the epoch. The time of a stored ping is its Timestamp or, if that is
+	// later, Now.
+	Now int64
+}
+
+// Row is one stored position.
+type Row struct {
+	Agent  string
+	Slot   int64
+	At     time.Time
+	Sealed []byte
+}
+
+// Cursor is a place in a track. The zero Cursor is its beginning.
+type Cursor struct {
+	At    time.Time
+	Agent string
+	Slot  int64
+}
+
+// Known is what a node knows of one mission.
+type Known struct {
+	Ref
+	Revision int64
+	// Watched asks for the newest stored position of each agent too.
+	Watched bool
+}
+
+// News is what a node did not know.
+type News struct {
+	// Now is the store's clock, read before anything else.
+	Now time.Time
+	// Missions holds those whose revision differs from the known one.
+	Missions []*Mission
+	// Missing holds those that no longer exist.
+	Missing []uuid.UUID
+	// Newest holds, for watched missions, the newest position of every agent
+	// with an open window, out of that window: see Store.Latest.
+	Newest []Newest
+}
+
+// Newest says up to when an agent's positions are stored.
+type Newest struct {
+	Mission uuid.UUID
+	Agent   string
+	At      time.Time
+}
+
+// APIKey is a credential of a tenant's own systems. Only the hash of its
+// secret is kept.
+type APIKey struct {
+	ID        uuid.UUID
+	Tenant    string
+	Role      Role
+	Label     string
+	Hash      []byte // SHA-256 of the secret
+	CreatedAt time.Time
+	RevokedAt time.Time // zero: valid
+}
+
+// Link lets a client watch one mission.
+type Link struct {
+	ID         uuid.UUID
+	Tenant     string
+	Mission    uuid.UUID
+	View       View
+	Label      string
+	MaxViewers int // 0: no limit
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
+	RevokedAt  time.Time // zero: valid
+}
+
+// Notice is a version of a tenant's privacy notice.
+type Notice struct {
+	Version     int // from 1
+	Text        string
+	PublishedAt time.Time
+}
