@@ -1,0 +1,265 @@
+package tracker
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/google/uuid"
+	"golang.org/x/time/rate"
+
+	"ronde/session"
+)
+
+// Rates of one agent. Twice as much may come at once, after a silence.
+const (
+	framesPerSecond = 20
+	pingsPerSecond  = 1000
+	errorsPerMinute = 10
+)
+
+const (
+	agentProtocol = "ronde.agent.v1"
+	storeTimeout  = 5 * time.Second
+	retryAfter    = 2 * time.Second
+	// maxHoles bounds what a connection remembers of pings that it was told to
+	// keep; a phone beyond it is asked to connect anew.
+	maxHoles = 10_000
+)
+
+// agentConn is one connection of an agent.
+type agentConn struct {
+	*outbox
+	id        uuid.UUID
+	room      *room
+	principal *session.Principal
+
+	// Owned by the read loop:
+	frameRate, pingRate, errorRate *rate.Limiter
+	decoded                        []ping
+
+	states int // guarded by room.mu: how often the state was sent
+
+	// Guarded by outbox.mu:
+	highest uint64 // sequence number of any settled ping
+	// holes holds the device times of pings that the phone was told to keep.
+	// As long as there is one, nothing is acknowledged, because an ack covers
+	// everything before it. A resend of the same ping fills its hole, under
+	// whatever number.
+	holes map[int64]struct{}
+}
+
+// ServeAgent serves one connection of an agent's phone. The request carries
+// the outcome of its authentication (session.WithPrincipal) and has passed the
+// checks of the edge; what is wrong with a token or a mission is told by close
+// code. It returns right after the upgrade: a handler that stays would keep the
+// server's own buffers alive.
+func (h *Hub) ServeAgent(w http.ResponseWriter, r *http.Request) {
+	principal, err := session.PrincipalOf(r.Context())
+	s, acceptErr := accept(w, r, agentProtocol, 0)
+	if acceptErr != nil {
+		return // accept has answered
+	}
+	if err == nil && principal.Role != session.AgentRole {
+		err = session.ErrToken
+	}
+	if err != nil {
+		h.reject(s, err)
+		return
+	}
+	if !h.begin() {
+		h.reject(s, session.ErrUnavailable)
+		return
+	}
+	go func() {
+		defer h.sockets.Done()
+		h.serveAgent(s, principal)
+	}()
+}
+
+// begin counts one more socket, unless the hub stops.
+func (h *Hub) begin() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return false
+	}
+	h.sockets.Add(1)
+	return true
+}
+
+// reject closes a socket that was never served.
+func (h *Hub) reject(s socket, err error) {
+	code := closeCodeOf(err)
+	h.metrics.closed(code)
+	s.hangUp(code, reasonOf(err))
+}
+
+func reasonOf(err error) string {
+	var e *session.Error
+	if errors.As(err, &e) && len(e.Code) < 100 {
+		return e.Code
+	}
+	return "error"
+}
+
+func (h *Hub) serveAgent(s socket, principal *session.Principal) {
+	r, err := h.join(h.ctx, session.Ref{Tenant: principal.Tenant, ID: principal.Mission})
+	if err != nil {
+		h.reject(s, err)
+		return
+	}
+	defer h.leave(r)
+	c := &agentConn{
+		outbox: newOutbox(h, s), id: session.NewID(), room: r, principal: principal,
+		frameRate: rate.NewLimiter(framesPerSecond, 2*framesPerSecond),
+		pingRate:  rate.NewLimiter(pingsPerSecond, 2*pingsPerSecond),
+		errorRate: rate.NewLimiter(errorsPerMinute/60.0, errorsPerMinute-1),
+	}
+	if err := c.enter(); err != nil {
+		h.reject(s, err)
+		return
+	}
+	h.metrics.agents.Inc()
+	c.read()
+	h.metrics.agents.Dec()
+	c.exit()
+}
+
+// enter takes the agent's place in the room, from an older connection if there
+// is one, and says hello.
+func (c *agentConn) enter() error {
+	notice, err := c.notice()
+	if err != nil {
+		return err
+	}
+	r := c.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mission.State.Over() {
+		return session.ErrState
+	}
+	if err := c.principal.Live(r.mission, c.hub.now()); err != nil {
+		return err
+	}
+	if old := r.agents[c.principal.Agent]; old != nil {
+		old.hangUp(closeReplaced, "a newer connection of this agent is open")
+	}
+	r.agents[c.principal.Agent] = c
+	c.send(encodeHello(r.mission, c.principal.Agent, notice, time.Now().Add(-time.Since(r.confirmed))))
+	if r.viewers > 0 {
+		c.send(encodeViewers(r.viewers))
+	}
+	c.hub.announce(&Message{Mission: r.ref.ID, Kind: Connected, Agent: c.principal.Agent, Conn: c.id})
+	return nil
+}
+
+// announce publishes a message without waiting for the bus: rooms call it with
+// their mutex held.
+func (h *Hub) announce(m *Message) {
+	h.sockets.Go(func() {
+		if err := h.bus.Publish(h.ctx, []*Message{m}); err != nil {
+			h.log.Warn("publish_failed", "mission", m.Mission, "error", err)
+		}
+	})
+}
+
+func (c *agentConn) notice() (*noticeFrame, error) {
+	ctx, cancel := context.WithTimeout(c.hub.ctx, storeTimeout)
+	defer cancel()
+	n, err := c.hub.service.Store.Notice(ctx, c.principal.Tenant)
+	if errors.Is(err, session.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	version, err := c.hub.service.Store.Acknowledged(ctx, c.principal.Tenant, c.principal.Agent)
+	if err != nil {
+		return nil, err
+	}
+	return &noticeFrame{Version: n.Version, Text: n.Text, Acknowledged: version >= n.Version}, nil
+}
+
+// exit leaves the room once the read loop is done.
+func (c *agentConn) exit() {
+	r := c.room
+	r.mu.Lock()
+	if r.agents[c.principal.Agent] == c {
+		delete(r.agents, c.principal.Agent)
+	}
+	r.mu.Unlock()
+	c.cut()
+}
+
+// buffers hold one message while it is read and decoded.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
+
+// read serves the socket until it closes.
+func (c *agentConn) read() {
+	for {
+		typ, r, err := c.socket.Reader(context.Background())
+		if err != nil {
+			return
+		}
+		if typ != websocket.MessageText {
+			c.hangUp(closeProtocol, "frames are text")
+			c.drain()
+			return
+		}
+		buf := buffers.Get().(*[]byte)
+		*buf, err = readFrame(r, (*buf)[:0])
+		if err == nil {
+			err = c.frame(*buf)
+		}
+		buffers.Put(buf)
+		if errors.Is(err, errTooLarge) {
+			c.hangUp(closeProtocol, "a frame may have at most 32 KiB")
+		}
+		if err != nil {
+			c.drain()
+			return
+		}
+	}
+}
+
+// drain lets the closing handshake finish; it needs somebody to read.
+func (c *agentConn) drain() {
+	for {
+		if _, r, err := c.socket.Reader(context.Background()); err != nil {
+			return
+		} else if _, err := io.Copy(io.Discard, r); err != nil {
+			return
+		}
+	}
+}
+
+var errTooLarge = errors.New("frame too large")
+
+// readFrame appends a message to b, at most maxFrame bytes of it.
+func readFrame(r io.Reader, b []byte) ([]byte, error) {
+	for {
+		if len(b) > maxFrame {
+			return b, errTooLarge
+		}
+		if len(b) == cap(b) {
+			b = slices.Grow(b, min(len(b)+1, maxFrame+1-len(b)))
+		}
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if errors.Is(err, io.EOF) {
+			if len(b) > maxFrame {
+				return b, errTooLarge
+			}
+			return b, nil
+		}
+		if err != nil {
+			return b, err
+		}
+	}
+}

@@ -1,0 +1,178 @@
+package tracker
+
+import (
+	"errors"
+	"time"
+
+	"ronde/session"
+)
+
+// errHungUp ends a read loop whose socket is being closed.
+var errHungUp = errors.New("hung up")
+
+// frame handles one message. It returns an error if the socket is to be read
+// no further.
+func (c *agentConn) frame(data []byte) error {
+	received := time.Now()
+	if !c.frameRate.AllowN(received, 1) {
+		return c.tooFast("at most 20 frames a second")
+	}
+	d := decoders.Get().(*decoder)
+	f, err := d.decode(data, c.decoded)
+	decoders.Put(d)
+	if err != nil {
+		if err := c.complain(err); err != nil {
+			return err
+		}
+		if !errors.Is(err, errSeq) {
+			return nil
+		}
+	}
+	if f.kind == framePings {
+		c.decoded = f.pings[:0]
+		return c.pings(f.pings, received)
+	}
+	// A control frame acts once every earlier ping of its socket is settled.
+	if !c.quiet() {
+		return errHungUp
+	}
+	c.control(&f)
+	return nil
+}
+
+func (c *agentConn) tooFast(rule string) error {
+	c.hangUp(closeProtocol, rule)
+	return errHungUp
+}
+
+// complain answers a frame that could not be used. Who sends too many of them
+// is cut off.
+func (c *agentConn) complain(err error) error {
+	if !c.errorRate.Allow() {
+		return c.tooFast("too many frames that could not be used")
+	}
+	var fe *frameError
+	if !errors.As(err, &fe) {
+		fe = errNotJSON
+	}
+	c.send(encodeError(fe.code, fe.detail))
+	return nil
+}
+
+// agentJob is a job of a connection.
+type agentJob struct {
+	job
+	conn *agentConn
+	// early holds pings that the gate refused; they take their place among the
+	// answers without troubling the store.
+	early []refusal
+}
+
+type refusal struct {
+	seq       uint64
+	timestamp int64
+	verdict   session.Verdict
+}
+
+// pings passes a frame's pings through the gate and on to the recorder.
+func (c *agentConn) pings(decoded []ping, received time.Time) error {
+	if len(decoded) == 0 {
+		return nil
+	}
+	if !c.pingRate.AllowN(received, len(decoded)) {
+		return c.tooFast("at most 1000 pings a second")
+	}
+	if !c.admit(len(decoded)) {
+		return errHungUp
+	}
+	j := &agentJob{conn: c}
+	j.room, j.received, j.settle = c.room, received, j.answer
+	j.Ref, j.Agent = c.room.ref, c.principal.Agent
+	j.Pings = make([]session.Ping, 0, len(decoded))
+	for i := range decoded {
+		p := &decoded[i]
+		verdict := session.Invalid
+		if !p.malformed {
+			verdict = c.room.gate.Admit(&p.Ping)
+		}
+		if verdict == session.Undecided {
+			j.Pings = append(j.Pings, p.Ping)
+			continue
+		}
+		c.hub.metrics.pings[verdict].Inc()
+		j.early = append(j.early, refusal{p.Seq, p.Timestamp, verdict})
+	}
+	return c.hub.recorder.Add(c.hub.ctx, &j.job)
+}
+
+// answer tells the phone what became of a frame: refusals by name, then a
+// retry if something is to be kept, then an ack of what is settled. Called by
+// the recorder, in the order in which the frames came.
+func (j *agentJob) answer(*job) {
+	c := j.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := len(c.holes)
+	for _, r := range j.early {
+		c.settle(r.seq, r.timestamp, r.verdict)
+	}
+	kept, firstKept := session.Stored, uint64(maxSeq+1)
+	for i, v := range j.Verdicts {
+		p := &j.Pings[i]
+		if !c.settle(p.Seq, p.Timestamp, v) && p.Seq < firstKept {
+			kept, firstKept = v, p.Seq
+		}
+	}
+	if kept != session.Stored {
+		c.push(appendRetry(nil, kept.Code(), retryAfter))
+	}
+	if settled := j.settledBelow(firstKept); settled > 0 {
+		c.highest = max(c.highest, settled)
+		switch {
+		case len(c.holes) == 0:
+			c.acknowledge(c.highest)
+		case before == 0:
+			c.acknowledge(settled)
+		}
+	}
+	if len(c.holes) > maxHoles {
+		c.hang(closeGoingAway, "too many pings to keep")
+	}
+	c.settled(len(j.Pings) + len(j.early))
+}
+
+// settledBelow returns the highest number of the job below limit that is
+// settled, or 0.
+func (j *agentJob) settledBelow(limit uint64) (highest uint64) {
+	for _, r := range j.early {
+		if r.seq < limit {
+			highest = max(highest, r.seq)
+		}
+	}
+	for i, v := range j.Verdicts {
+		if seq := j.Pings[i].Seq; v.Settled() && seq < limit {
+			highest = max(highest, seq)
+		}
+	}
+	return highest
+}
+
+// settle notes the verdict on one ping and names a refusal; it returns false
+// if the phone is to keep the ping. Call with mu held.
+func (c *agentConn) settle(seq uint64, timestamp int64, v session.Verdict) bool {
+	switch {
+	case v.Settled():
+		delete(c.holes, timestamp)
+		if v.Refused() {
+			c.push(appendRefused(nil, seq, v.Code()))
+		}
+		return true
+	case v == session.MissionPausedOutside:
+		return false // it can never be stored: nothing is lost if an ack passes over it
+	}
+	if c.holes == nil {
+		c.holes = map[int64]struct{}{}
+	}
+	c.holes[timestamp] = struct{}{}
+	return false
+}

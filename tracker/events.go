@@ -1,0 +1,129 @@
+package tracker
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"ronde/session"
+)
+
+// keepAlive is how often an idle connection is made to carry something, so
+// that no proxy takes it for dead and no dead one is taken for idle.
+const keepAlive = 25 * time.Second
+
+// ServeEvents serves the live socket's frames as server-sent events, for
+// browsers behind proxies that do not upgrade. Each event is named by the
+// frame's type; the last one, "close", carries the close code that a socket
+// would have got. The request has been authenticated (session.WithPrincipal);
+// what is wrong with a token, package web has answered.
+func (h *Hub) ServeEvents(w http.ResponseWriter, r *http.Request) {
+	principal, err := viewerOf(r.Context())
+	if err != nil {
+		http.Error(w, "no viewer", http.StatusUnauthorized)
+		return
+	}
+	if !h.begin() {
+		http.Error(w, "the server stops", http.StatusServiceUnavailable)
+		return
+	}
+	defer h.sockets.Done()
+	stream := &eventStream{w: w, rc: http.NewResponseController(w)}
+	woken := make(chan struct{}, 1)
+	gone := make(chan struct{})
+	v := &viewer{hub: h, principal: principal, profile: principal.View.Profile}
+	v.wake = func() { woken <- struct{}{} } // only while no writer runs, so there is room
+	v.below = sync.OnceFunc(func() { close(gone) })
+	if err := h.watch(v); err != nil {
+		h.refuseEvents(w, err)
+		return
+	}
+	defer h.unwatch(v)
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no")
+	w.WriteHeader(http.StatusOK)
+	tick := time.NewTicker(keepAlive)
+	defer tick.Stop()
+	for {
+		select {
+		case <-woken:
+			if v.drain(stream.frame) {
+				h.metrics.closed(v.code)
+				_ = stream.event("close", []byte(`{"code":`+strconv.Itoa(int(v.code))+`}`))
+				return
+			}
+		case <-tick.C:
+			if stream.comment() != nil {
+				return
+			}
+		case <-gone:
+			return
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+// refuseEvents answers a stream that cannot begin with the close code a socket
+// would have got.
+func (h *Hub) refuseEvents(w http.ResponseWriter, err error) {
+	status := http.StatusServiceUnavailable
+	switch closeCodeOf(err) {
+	case closeToken, closeRevoked:
+		status = http.StatusUnauthorized
+	case closeOver:
+		status = http.StatusNotFound
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	var e *session.Error
+	if !errors.As(err, &e) {
+		e = session.ErrUnavailable
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"status": status, "title": http.StatusText(status), "code": e.Code})
+}
+
+// eventStream writes server-sent events, each with a time limit.
+type eventStream struct {
+	w  http.ResponseWriter
+	rc *http.ResponseController
+}
+
+// frame writes a frame as the event of its type.
+func (s *eventStream) frame(frame []byte) error {
+	return s.event(typeOf(frame), frame)
+}
+
+func (s *eventStream) event(name string, data []byte) error {
+	b := make([]byte, 0, len(name)+len(data)+20)
+	b = append(append(b, "event: "...), name...)
+	b = append(append(b, "\ndata: "...), data...)
+	return s.write(append(b, "\n\n"...))
+}
+
+func (s *eventStream) comment() error { return s.write([]byte(":\n\n")) }
+
+func (s *eventStream) write(b []byte) error {
+	if err := s.rc.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return err
+	}
+	if _, err := s.w.Write(b); err != nil {
+		return err
+	}
+	return s.rc.Flush()
+}
+
+// typeOf returns the type of one of our own frames, which begin with it.
+func typeOf(frame []byte) string {
+	const prefix = `{"type":"`
+	rest := frame[len(prefix):]
+	for i, c := range rest {
+		if c == '"' {
+			return string(rest[:i])
+		}
+	}
+	return ""
+}

@@ -1,0 +1,227 @@
+package tracker
+
+import (
+	"context"
+	"time"
+
+	"ronde/session"
+)
+
+// What the loop does when. A lease lasts for Interval, so it is renewed twice
+// within it.
+const (
+	reconcileEvery = Interval / 2
+	// kickedEvery is the least time between two passes that were asked for.
+	kickedEvery = 20 * time.Millisecond
+)
+
+// Reasons for which viewers are told that they see less than there is.
+const (
+	storeDown = "store_unavailable"
+	busDown   = "bus_unavailable"
+)
+
+// reconcileLoop keeps the rooms true to the store: every pass asks, in one
+// query, what changed for the missions with local sockets. What the bus should
+// have brought and did not is found here.
+func (h *Hub) reconcileLoop() {
+	tick := time.NewTicker(reconcileEvery)
+	defer tick.Stop()
+	for n := 0; ; {
+		select {
+		case <-h.ctx.Done():
+			return
+		case <-tick.C:
+			n++
+			h.closeDue()
+			h.reconcile(h.everyRoom())
+			h.keepAlive(n)
+		case <-h.kick:
+			h.reconcile(h.staleRooms())
+			pause(h.ctx, kickedEvery)
+		}
+	}
+}
+
+// closeDue ends missions whose deadline has come, with or without sockets.
+// Every node does; whoever is first counts.
+func (h *Hub) closeDue() {
+	ctx, cancel := context.WithTimeout(h.ctx, storeTimeout)
+	defer cancel()
+	n, err := h.service.CloseDue(ctx)
+	if err != nil && h.ctx.Err() == nil {
+		h.log.Warn("close_due_failed", "error", err)
+	}
+	h.metrics.deadlines.Add(float64(n))
+}
+
+func (h *Hub) everyRoom() []*room {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	rooms := make([]*room, 0, len(h.rooms))
+	for _, r := range h.rooms {
+		rooms = append(rooms, r)
+	}
+	return rooms
+}
+
+func (h *Hub) staleRooms() []*room {
+	var stale []*room
+	for _, r := range h.everyRoom() {
+		r.mu.Lock()
+		if r.stale && r.mission != nil {
+			stale = append(stale, r)
+		}
+		r.mu.Unlock()
+	}
+	return stale
+}
+
+// reconcile does one pass over some rooms.
+func (h *Hub) reconcile(rooms []*room) {
+	known := make([]session.Known, 0, len(rooms))
+	asked := make(map[string]*room, len(rooms))
+	for _, r := range rooms {
+		if k, ok := r.known(); ok {
+			known = append(known, k)
+			asked[k.ID.String()] = r
+		}
+	}
+	if len(known) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(h.ctx, storeTimeout)
+	defer cancel()
+	before := time.Now()
+	news, err := h.service.Store.News(ctx, known)
+	if err != nil {
+		if h.ctx.Err() == nil {
+			h.log.Warn("reconcile_failed", "error", err)
+		}
+		for _, r := range rooms {
+			r.unconfirmed()
+		}
+		return
+	}
+	for _, id := range news.Missing {
+		asked[id.String()].closeAll(closeOver, "the mission does not exist any more")
+		delete(asked, id.String())
+	}
+	for _, m := range news.Missions {
+		asked[m.ID.String()].changed(m)
+	}
+	newest := map[string][]session.Newest{}
+	for _, n := range news.Newest {
+		newest[n.Mission.String()] = append(newest[n.Mission.String()], n)
+	}
+	for id, r := range asked {
+		if r.reconciled(before, news.Now, newest[id]) {
+			h.refill(ctx, r)
+		}
+	}
+	h.metrics.reconciled.SetToCurrentTime()
+}
+
+// known says what the room knows, for the query.
+func (r *room) known() (session.Known, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mission == nil {
+		return session.Known{}, false
+	}
+	return session.Known{Ref: r.ref, Revision: r.mission.Revision, Watched: r.viewers > 0}, true
+}
+
+// unconfirmed notes that the store could not be asked.
+func (r *room) unconfirmed() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mission == nil {
+		return
+	}
+	r.expel(r.mission)
+	if r.mission.State == session.Active && !r.showable() {
+		r.degrade(storeDown)
+	}
+}
+
+// reconciled renews the lease after a pass that asked the store at the time
+// before. It reports whether the room is to be filled from the store: because
+// a window opened, or because positions that were stored before the last pass
+// are still not here.
+func (r *room) reconciled(before, storeNow time.Time, newest []session.Newest) (fill bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.confirm(before, storeNow)
+	r.expel(r.mission)
+	if r.degraded == storeDown {
+		r.degrade("")
+	}
+	fill = r.stale
+	missing := false
+	for _, n := range newest {
+		p := r.people[n.Agent]
+		if p == nil || p.opened.IsZero() {
+			continue
+		}
+		at := n.At.UnixMilli()
+		if p.missed != 0 && p.seen < p.missed {
+			missing = true
+		}
+		p.missed = 0
+		if at > p.seen {
+			p.missed = at
+		}
+	}
+	if !missing && r.degraded == busDown {
+		r.degrade("")
+	}
+	return fill || missing
+}
+
+// refill reads a room's progress from the store. If that brings anything the
+// bus should have brought, the bus is broken: the viewers are told, and the
+// subscription is made anew.
+func (h *Hub) refill(ctx context.Context, r *room) {
+	r.mu.Lock()
+	m, late := r.mission, !r.stale
+	r.stale = false
+	r.mu.Unlock()
+	progress, err := h.service.Progress(ctx, m)
+	if err != nil {
+		r.mu.Lock()
+		r.stale = r.stale || !late
+		r.mu.Unlock()
+		h.log.Warn("refill_failed", "mission", r.ref.ID, "error", err)
+		return
+	}
+	r.mu.Lock()
+	broken := r.fill(progress) && late
+	var cancel func()
+	if broken {
+		r.degrade(busDown)
+		cancel, r.unsubscribe = r.unsubscribe, nil
+	}
+	r.mu.Unlock()
+	if !broken {
+		return
+	}
+	h.metrics.resyncs.Inc()
+	if cancel != nil {
+		cancel()
+	}
+	if err := r.subscribe(ctx); err != nil {
+		h.log.Warn("subscribe_failed", "mission", r.ref.ID, "error", err)
+	}
+}
+
+// keepAlive sends a ping over a part of the sockets on each tick, so that each
+// socket gets one every keepAlive. A peer that does not answer is cut off.
+func (h *Hub) keepAlive(tick int) {
+	turns := int(keepAlive / reconcileEvery)
+	for _, r := range h.everyRoom() {
+		if int(r.ref.ID[15])%turns == tick%turns {
+			r.probe()
+		}
+	}
+}

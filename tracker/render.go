@@ -1,0 +1,117 @@
+package tracker
+
+import (
+	"encoding/json"
+
+	"ronde/session"
+)
+
+// show sends the viewers the state of the agents named, rendered once for each
+// profile that somebody watches. Call with mu held.
+func (r *room) show(agents []string) {
+	for profile, a := range r.audiences {
+		a.full = nil
+		if !r.showable() {
+			for v := range a.viewers {
+				v.fallBehind() // shown as soon as the lease is renewed
+			}
+			continue
+		}
+		frame := r.progressFrame(profile, agents)
+		if frame == nil {
+			continue
+		}
+		for v := range a.viewers {
+			v.offer(frame)
+		}
+	}
+}
+
+// catchUp sends every viewer the whole present state. Call with mu held.
+func (r *room) catchUp() {
+	for _, a := range r.audiences {
+		a.full = nil
+		for v := range a.viewers {
+			v.fallBehind()
+		}
+	}
+}
+
+// full returns a progress frame with every agent as the profile shows them, or
+// nil while nothing may be shown. All viewers that fell behind share it.
+func (r *room) full(profile session.Profile) []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a := r.audiences[profile]
+	if a == nil || !r.showable() {
+		return nil
+	}
+	if a.full == nil {
+		a.full = r.progressFrame(profile, r.everybody())
+	}
+	return a.full
+}
+
+// everybody lists the agents of the mission in the order of its plan.
+func (r *room) everybody() []string {
+	var ids []string
+	for i := range r.mission.Agents {
+		if r.people[r.mission.Agents[i].ID] != nil {
+			ids = append(ids, r.mission.Agents[i].ID)
+		}
+	}
+	return ids
+}
+
+// progressFrame renders agents, or returns nil if that fails: then it is
+// better to show nothing than something finer than the profile allows.
+func (r *room) progressFrame(profile session.Profile, agents []string) []byte {
+	b := make([]byte, 0, 64+256*len(agents))
+	b = append(b, `{"type":"progress","agents":`...)
+	b, err := r.appendAgents(b, profile, agents)
+	if err != nil {
+		r.hub.metrics.drops.WithLabelValues("render").Inc()
+		r.hub.log.Error("render_failed", "mission", r.ref.ID, "error", err)
+		return nil
+	}
+	return append(b, '}')
+}
+
+func (r *room) appendAgents(b []byte, profile session.Profile, agents []string) ([]byte, error) {
+	b = append(b, '[')
+	for i, id := range agents {
+		p := r.people[id]
+		progress := p.shown
+		if p.paused {
+			progress = session.Progress{Signal: session.OnBreak}
+		}
+		seen, err := session.See(progress, &r.mission.Site, profile)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendAgent(b, p.alias, p.version, &seen)
+	}
+	return append(b, ']'), nil
+}
+
+// snapshot renders all that a viewer of the profile sees on joining. Call with
+// mu held.
+func (r *room) snapshot(profile session.Profile) ([]byte, error) {
+	mission, err := json.Marshal(newMissionFrame(r.mission))
+	if err != nil {
+		return nil, err
+	}
+	b := append([]byte(`{"type":"snapshot","mission":`), mission...)
+	b = append(b, `,"agents":`...)
+	agents := r.everybody()
+	if !r.showable() {
+		agents = nil
+	}
+	if b, err = r.appendAgents(b, profile, agents); err != nil {
+		return nil, err
+	}
+	return append(b, '}'), nil
+}
