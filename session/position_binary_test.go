@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math"
 	"testing"
 
@@ -25,6 +26,31 @@ func TestPositionRounding(t *testing.T) {
 	p := Ping{Position: geo.NewPosition(geo.Point{Longitude: -180})}
 	if got, err := parsePosition(appendPosition(nil, &p)); err != nil || got.Longitude != -180 {
 		t.Errorf("longitude -180 became %v (%v)", got.Longitude, err)
+	}
+}
+
+func TestPositionRefuses(t *testing.T) {
+	p := Ping{Position: geo.NewPosition(geo.Point{Latitude: 48, Longitude: 2})}
+	p.Accuracy = 5
+	good := appendPosition(nil, &p)
+	if _, err := parsePosition(good); err != nil || len(good) != positionSize {
+		t.Fatalf("%d bytes: %v", len(good), err)
+	}
+	for name, change := range map[string]func(b []byte) []byte{
+		"empty":             func([]byte) []byte { return nil },
+		"short":             func(b []byte) []byte { return b[:len(b)-1] },
+		"long":              func(b []byte) []byte { return append(b, 0) },
+		"version 0":         func(b []byte) []byte { b[0] = 0; return b },
+		"version 2":         func(b []byte) []byte { b[0] = 2; return b },
+		"unknown flag":      func(b []byte) []byte { b[1] |= 1 << 5; return b },
+		"latitude 100":      func(b []byte) []byte { binary.BigEndian.PutUint32(b[10:], 100e7); return b },
+		"longitude -181":    func(b []byte) []byte { binary.BigEndian.PutUint32(b[14:], 1<<32-181e7); return b },
+		"absent, not zero":  func(b []byte) []byte { b[37] = 1; return b },
+		"present, no value": func(b []byte) []byte { copy(b[18:], []byte{0x7f, 0xc0, 0, 0}); return b },
+	} {
+		if got, err := parsePosition(change(bytes.Clone(good))); err == nil {
+			t.Errorf("%s: parsed as %+v", name, got)
+		}
 	}
 }
 

@@ -25,17 +25,21 @@ const (
 // It never shows itself: printing, logging or marshalling one gives a
 // placeholder. The zero RootSecret is none, and nothing can be derived from it.
 type RootSecret struct {
-	// A pointer, because fmt prints the unexported fields of a struct that
-	// holds a RootSecret without asking its methods; of a pointer it prints
-	// the address.
-	key *[rootSize]byte
+	// A function, because fmt prints the unexported fields of a struct that
+	// holds a RootSecret without asking its methods. It follows even pointers,
+	// but of a function it can only print the address.
+	bytes func() []byte
+}
+
+func rootOf(b [rootSize]byte) RootSecret {
+	return RootSecret{bytes: func() []byte { return b[:] }}
 }
 
 // NewRootSecret returns a random root secret.
 func NewRootSecret() RootSecret {
 	var b [rootSize]byte
 	_, _ = rand.Read(b[:]) // never fails: it aborts the process instead
-	return RootSecret{key: &b}
+	return rootOf(b)
 }
 
 // ParseRootSecret returns the secret that text spells: 64 hexadecimal digits
@@ -55,7 +59,7 @@ func ParseRootSecret(text string) (RootSecret, error) {
 	if rule := weakness(b[:]); rule != "" {
 		return RootSecret{}, invalid.Because("%s; make one with: openssl rand -hex %d", rule, rootSize)
 	}
-	return RootSecret{key: &b}, nil
+	return rootOf(b), nil
 }
 
 // weakness returns the rule that b breaks if it is no random draw, or "". Each
@@ -103,14 +107,14 @@ func weakness(b []byte) string {
 // its info. No two lists of label and parts give the same info. It fails on the
 // zero RootSecret alone.
 func (r RootSecret) Derive(salt []byte, label string, parts ...string) ([]byte, error) {
-	if r.key == nil {
+	if r.IsZero() {
 		return nil, errors.New("derive a key: there is no root secret")
 	}
 	info := appendBound(nil, label)
 	for _, part := range parts {
 		info = appendBound(info, part)
 	}
-	key, err := hkdf.Key(sha256.New, r.key[:], salt, string(info), sha256.Size)
+	key, err := hkdf.Key(sha256.New, r.bytes(), salt, string(info), sha256.Size)
 	if err != nil {
 		return nil, fmt.Errorf("derive a key: %w", err)
 	}
@@ -124,7 +128,7 @@ func appendBound(dst []byte, s string) []byte {
 }
 
 // IsZero reports whether r is no secret.
-func (r RootSecret) IsZero() bool { return r.key == nil }
+func (r RootSecret) IsZero() bool { return r.bytes == nil }
 
 // String returns a placeholder.
 func (RootSecret) String() string { return rootHidden }

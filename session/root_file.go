@@ -47,7 +47,7 @@ func LoadRootSecret(path string) (RootSecret, error) {
 // file exists, or another process makes it first, that one is loaded.
 func CreateRootSecret(path string) (RootSecret, error) {
 	root := NewRootSecret()
-	err := createFile(path, []byte(hex.EncodeToString(root.key[:])+"\n"))
+	err := createFile(path, []byte(hex.EncodeToString(root.bytes())+"\n"))
 	if errors.Is(err, fs.ErrExist) {
 		return LoadRootSecret(path)
 	}

@@ -30,6 +30,7 @@ type fakeRing struct {
 	err     error
 	asked   int           // calls of Salt or SigningKeys
 	waiting chan struct{} // if set, calls wait until it is closed or they are cancelled
+	arrived func()        // if set, called before that
 }
 
 func newFakeRing() *fakeRing { return &fakeRing{salts: map[saltName][]byte{}} }
@@ -37,8 +38,11 @@ func newFakeRing() *fakeRing { return &fakeRing{salts: map[saltName][]byte{}} }
 func (r *fakeRing) ask(ctx context.Context) error {
 	r.mu.Lock()
 	r.asked++
-	waiting, err := r.waiting, r.err
+	waiting, arrived, err := r.waiting, r.arrived, r.err
 	r.mu.Unlock()
+	if arrived != nil {
+		arrived()
+	}
 	if waiting != nil {
 		select {
 		case <-waiting:
@@ -139,8 +143,6 @@ func TestSealerRemembers(t *testing.T) {
 }
 
 func TestSealerRefuses(t *testing.T) {
-	ring := newFakeRing()
-	sealer := session.NewSealer(session.NewRootSecret(), ring)
 	for name, c := range map[string]struct {
 		change func(m *session.Mission)
 		want   error
@@ -150,8 +152,7 @@ func TestSealerRefuses(t *testing.T) {
 		"no slots":   {func(m *session.Mission) { m.Policy.MinInterval = 0 }, session.ErrInvalid},
 		"past, gone": {func(m *session.Mission) { m.ReadAt = session.Day(20001).Time() }, session.ErrGone},
 	} {
-		m := sealedMission()
-		m.ID, m.Tenant = session.NewID(), "refused"
+		sealer, m := session.NewSealer(session.NewRootSecret(), newFakeRing()), sealedMission()
 		c.change(m)
 		if key, err := sealer.Key(t.Context(), m); !errors.Is(err, c.want) || key != nil {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
@@ -160,6 +161,11 @@ func TestSealerRefuses(t *testing.T) {
 			t.Errorf("%s: a refusal is remembered as a key", name)
 		}
 	}
+}
+
+func TestSealerKeyringFails(t *testing.T) {
+	ring := newFakeRing()
+	sealer := session.NewSealer(session.NewRootSecret(), ring)
 	ring.set(func(r *fakeRing) { r.err = session.ErrUnavailable })
 	if _, err := sealer.Key(t.Context(), sealedMission()); !errors.Is(err, session.ErrUnavailable) {
 		t.Errorf("keyring down: %v, want unavailable", err)

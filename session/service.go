@@ -168,27 +168,31 @@ func (s *Service) Append(ctx context.Context, batch []*Submission) error {
 	}
 	var again []*Submission
 	for _, sub := range batch {
-		if !unsealed(sub) {
-			continue
+		if unsealed(sub) && s.seal(ctx, sub) {
+			again = append(again, sub)
 		}
-		m, err := s.Store.Mission(ctx, sub.Tenant, sub.ID)
-		if err != nil {
-			return err
-		}
-		if m.ExpiresOn == 0 {
-			continue
-		}
-		key, err := s.Sealer.Key(ctx, m)
-		if err != nil {
-			return err
-		}
-		key.SealAll(sub)
-		again = append(again, sub)
 	}
 	if len(again) == 0 {
 		return nil
 	}
 	return s.Store.Append(ctx, again)
+}
+
+// seal reads the mission of a submission that came before its key was known
+// here, and seals it. It reports whether that worked: a key that cannot be had
+// keeps one mission's pings waiting, and nobody else's.
+func (s *Service) seal(ctx context.Context, sub *Submission) bool {
+	m, err := s.Store.Mission(ctx, sub.Tenant, sub.ID)
+	var key *TrackKey
+	if err == nil {
+		key, err = s.Sealer.Key(ctx, m)
+	}
+	if err != nil {
+		s.Log.Warn("seal_failed", "mission", sub.ID, "error", err)
+		return false
+	}
+	key.SealAll(sub)
+	return true
 }
 
 func unsealed(sub *Submission) bool {

@@ -37,8 +37,8 @@ const (
 	sealVersion = 1
 )
 
-// ErrUnreadable: a sealed position is damaged, or was not sealed for this
-// tenant, mission, agent and slot.
+// ErrUnreadable says that a sealed position is damaged, or was not sealed for
+// this tenant, mission, agent and slot.
 var ErrUnreadable = &Error{Code: "unreadable", Detail: "the sealed position is damaged or belongs elsewhere"}
 
 // TrackKey seals and opens the positions of one mission. It is safe for many

@@ -1,0 +1,123 @@
+package keyring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/google/uuid"
+
+	"ronde/session"
+)
+
+// The parts of a folder.
+const (
+	identityFile = "keyring"
+	saltsDir     = "salts"
+	signingDir   = "signing"
+	destroyedDir = "destroyed"
+)
+
+var parts = []string{saltsDir, signingDir, destroyedDir}
+
+// Folder is a keyring in a folder. It is safe for many goroutines and for many
+// processes on one machine, and keeps no secret in memory but the key that the
+// root secret gives.
+type Folder struct {
+	root *os.Root
+	box  *box
+	id   uuid.UUID
+}
+
+var _ session.Keyring = (*Folder)(nil)
+
+// OpenFolder opens the keyring in dir, and makes it if there is none. The error
+// is ErrWrongRoot if the keyring was made under another root secret,
+// session.ErrInvalid if dir is open to group or others, and otherwise what the
+// file system said.
+func OpenFolder(dir string, root session.RootSecret) (*Folder, error) {
+	b, err := newBox(root)
+	if err != nil {
+		return nil, fmt.Errorf("open keyring: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open keyring: %w", err)
+	}
+	r, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open keyring: %w", err)
+	}
+	f := &Folder{root: r, box: b}
+	if err := f.prepare(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open keyring: %w", err), r.Close())
+	}
+	return f, nil
+}
+
+// prepare checks the folder, or lays it out. The identity is written last: a
+// folder that has one but lacks a part was not made so, and is not mended by
+// making an empty part, which would forget every salt.
+func (f *Folder) prepare() error {
+	info, err := f.root.Stat(".")
+	if err != nil {
+		return err
+	}
+	if perm := info.Mode().Perm(); perm&0o077 != 0 {
+		return session.ErrInvalid.At("keyring folder").Because("has mode %04o and must not be open to group or others: chmod 700", perm)
+	}
+	content, err := f.read(identityFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := f.layOut(); err != nil {
+			return err
+		}
+		content, err = f.read(identityFile)
+	}
+	if err != nil {
+		return err
+	}
+	if f.id, err = uuid.FromBytes(content); err != nil {
+		return fmt.Errorf("%s %w", identityFile, ErrDamaged)
+	}
+	for _, dir := range parts {
+		if _, err := f.root.Stat(dir); err != nil {
+			return fmt.Errorf("the folder is not whole: %w", err)
+		}
+	}
+	return nil
+}
+
+// layOut makes a new keyring, possibly beside others who make it too.
+func (f *Folder) layOut() error {
+	for _, dir := range parts {
+		if err := f.root.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	parent, err := os.Open(filepath.Dir(f.root.Name()))
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(parent.Sync(), parent.Close()); err != nil {
+		return err
+	}
+	id := session.NewID()
+	if err := f.create(identityFile, id[:]); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// ID returns the identity that the keyring was given when it was made. A store
+// that remembers it can tell a folder that is empty because it is new from one
+// that is empty because a disk is not mounted.
+func (f *Folder) ID() uuid.UUID { return f.id }
+
+// Close releases the folder. Calls that come later return
+// session.ErrUnavailable.
+func (f *Folder) Close() error { return f.root.Close() }
+
+// asked returns an error if the caller no longer waits: files take no context.
+func asked(ctx context.Context) error { return unavailable(ctx.Err()) }

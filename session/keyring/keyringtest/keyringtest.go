@@ -1,0 +1,50 @@
+// Package keyringtest is the contract of session.Keyring as a program: every
+// implementation passes Run.
+package keyringtest
+
+import (
+	"testing"
+
+	"ronde/session"
+)
+
+// Opener opens one keyring. Each call gives another handle on the same secrets,
+// as another process or node would have, or the same one after a restart. Run
+// closes what it opens.
+type Opener func(t *testing.T) session.Keyring
+
+// Run runs the suite. fresh makes a new, empty keyring and returns its Opener;
+// every test of the suite asks for its own.
+func Run(t *testing.T, fresh func(t *testing.T) Opener) {
+	for _, test := range []struct {
+		name string
+		run  func(t *testing.T, open Opener)
+	}{
+		{"SaltIsMadeOnce", saltIsMadeOnce},
+		{"SaltsDiffer", saltsDiffer},
+		{"SaltOfThePast", saltOfThePast},
+		{"SaltOutlivesItsDay", saltOutlivesItsDay},
+		{"SaltRefusesNonsense", saltRefusesNonsense},
+		{"DestroyedStaysDestroyed", destroyedStaysDestroyed},
+		{"DestroyIsSeenByOthers", destroyIsSeenByOthers},
+		{"DestroySparesTheDay", destroySparesTheDay},
+		{"MakersAgree", makersAgree},
+		{"DestroyersShare", destroyersShare},
+		{"DestroyRacesSalt", destroyRacesSalt},
+		{"SigningKeysAreMadeOnce", signingKeysAreMadeOnce},
+		{"SigningKeysRotate", signingKeysRotate},
+		{"NothingShared", nothingShared},
+		{"CallerGivesUp", callerGivesUp},
+		{"Closed", closed},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			open := fresh(t)
+			test.run(t, func(t *testing.T) session.Keyring {
+				t.Helper()
+				ring := open(t)
+				t.Cleanup(func() { _ = ring.Close() })
+				return ring
+			})
+		})
+	}
+}
