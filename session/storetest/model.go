@@ -1,0 +1,331 @@
+package storetest
+
+import (
+	"math"
+	"time"
+
+	"ronde/session"
+)
+
+// The model says what a store must do, in the plainest way there is: lists of
+// intervals, no code of package session but its names. It is always settled: a
+// mission whose deadline has passed is over, whether anybody closed it or not.
+
+// stillOpen is the end of an interval that has none yet.
+const stillOpen = math.MaxInt64
+
+type interval struct{ from, to int64 }
+
+type modelAgent struct {
+	paused, relieved bool
+	located          []interval
+	removed          int64
+}
+
+type place struct {
+	agent string
+	slot  int64
+}
+
+type kept struct {
+	at     int64
+	sealed string
+}
+
+type modelMission struct {
+	id                           *session.Mission // for its identity
+	state                        session.State
+	starts, ends, overrun, early int64
+	began, deadline, slotMS      int64
+	agents                       map[string]*modelAgent
+	kept                         map[place]kept
+	others                       []*modelMission
+}
+
+func newModelMission(m *session.Mission) *modelMission {
+	model := &modelMission{
+		id: m, state: session.Scheduled,
+		starts: m.StartsAt.UnixMilli(), ends: m.EndsAt.UnixMilli(),
+		overrun: m.Overrun.Milliseconds(), early: m.EarlyBegin.Milliseconds(),
+		slotMS: m.Policy.MinInterval.Milliseconds(),
+		agents: map[string]*modelAgent{}, kept: map[place]kept{},
+	}
+	model.deadline = model.ends + model.overrun
+	for _, a := range m.Agents {
+		model.agents[a.ID] = &modelAgent{}
+	}
+	return model
+}
+
+func (m *modelMission) settle(now int64) {
+	if m.state != session.Ended && m.state != session.Cancelled && now >= m.deadline {
+		m.state = session.Ended
+		m.cutAll(m.deadline)
+	}
+}
+
+// cut ends what an agent is located for at t, and removes what lies beyond.
+func (m *modelMission) cut(agent string, t int64) {
+	a := m.agents[agent]
+	var left []interval
+	for _, i := range a.located {
+		i.to = min(i.to, t)
+		if i.from < i.to {
+			left = append(left, i)
+		}
+	}
+	a.located = left
+	for p, k := range m.kept {
+		if p.agent == agent && k.at >= t {
+			delete(m.kept, p)
+			a.removed++
+		}
+	}
+}
+
+func (m *modelMission) cutAll(t int64) {
+	for agent := range m.agents {
+		m.cut(agent, t)
+	}
+}
+
+// elsewhere reports whether an agent is located for another mission now.
+func (m *modelMission) elsewhere(agent string) bool {
+	for _, o := range m.others {
+		if a := o.agents[agent]; a != nil {
+			for _, i := range a.located {
+				if i.to == stillOpen {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// locate starts an interval for every agent who may be located, or says that
+// one of them is located elsewhere, and starts none.
+func (m *modelMission) locateAll(now int64) string {
+	for name, a := range m.agents {
+		if !a.paused && !a.relieved && m.elsewhere(name) {
+			return session.ErrLocated.Code
+		}
+	}
+	for _, a := range m.agents {
+		if !a.paused && !a.relieved {
+			a.located = append(a.located, interval{now, stillOpen})
+		}
+	}
+	return ""
+}
+
+func (m *modelMission) locate(agent string, now int64) string {
+	if m.elsewhere(agent) {
+		return session.ErrLocated.Code
+	}
+	m.agents[agent].located = append(m.agents[agent].located, interval{now, stillOpen})
+	return ""
+}
+
+// dated returns when something dated at took effect.
+func (m *modelMission) dated(at time.Time, now int64) int64 {
+	if at.IsZero() || at.UnixMilli() > now {
+		return now
+	}
+	return max(at.UnixMilli(), m.began)
+}
+
+// carryOut does what a command says and returns "", or returns the code of the
+// refusal and does nothing.
+func (m *modelMission) carryOut(c session.Command, now int64) string {
+	for _, o := range m.others {
+		o.settle(now)
+	}
+	m.settle(now)
+	a := m.agents[c.Agent]
+	if c.By == session.ByAgent && a == nil {
+		return session.ErrNotFound.Code
+	}
+	if c.By == session.ByAgent && a.relieved {
+		return session.ErrForbidden.Code
+	}
+	underway := m.state == session.Active || m.state == session.Paused
+	unended := underway || m.state == session.Scheduled
+	wrongState := session.ErrState.Code
+	switch c.Action {
+	case session.Begin:
+		return m.begin(now)
+	case session.Pause:
+		if !underway {
+			return wrongState
+		}
+		m.cutAllIf(m.state == session.Active, now)
+		m.state = session.Paused
+	case session.Resume:
+		return m.resume(now)
+	case session.End:
+		if !underway && m.state != session.Ended {
+			return wrongState
+		}
+		m.cutAllIf(underway, m.dated(c.At, now))
+		m.state = session.Ended
+	case session.Cancel:
+		if m.state != session.Scheduled && m.state != session.Cancelled {
+			return wrongState
+		}
+		m.state = session.Cancelled
+	case session.PauseAgent:
+		if !underway {
+			return wrongState
+		}
+		if !a.paused {
+			a.paused = true
+			m.cut(c.Agent, m.dated(c.At, now))
+		}
+	case session.ResumeAgent:
+		if !underway {
+			return wrongState
+		}
+		if a.paused && m.state == session.Active {
+			if code := m.locate(c.Agent, now); code != "" {
+				return code
+			}
+		}
+		a.paused = false
+	case session.Relieve:
+		if !unended {
+			return wrongState
+		}
+		if a == nil {
+			return session.ErrNotFound.Code
+		}
+		a.relieved = true
+		m.cut(c.Agent, now)
+	case session.AddAgent:
+		if !unended {
+			return wrongState
+		}
+		return m.add(c.Agent, now)
+	case session.Extend:
+		if !unended {
+			return wrongState
+		}
+		return m.extend(c.EndsAt.UnixMilli(), now)
+	}
+	return ""
+}
+
+func (m *modelMission) cutAllIf(yes bool, t int64) {
+	if yes {
+		m.cutAll(t)
+	}
+}
+
+func (m *modelMission) begin(now int64) string {
+	switch {
+	case m.state == session.Active:
+		return ""
+	case m.state != session.Scheduled:
+		return session.ErrState.Code
+	case now < m.starts-m.early:
+		return session.ErrTooEarly.Code
+	}
+	code := m.locateAll(now)
+	if code == "" {
+		m.state, m.began = session.Active, now
+	}
+	return code
+}
+
+func (m *modelMission) resume(now int64) string {
+	switch m.state {
+	case session.Active:
+		for _, a := range m.agents {
+			if a.paused && !a.relieved {
+				return session.ErrAgentPause.Code
+			}
+		}
+		return ""
+	case session.Paused:
+		code := m.locateAll(now)
+		if code == "" {
+			m.state = session.Active
+		}
+		return code
+	}
+	return session.ErrState.Code
+}
+
+func (m *modelMission) add(agent string, now int64) string {
+	a := m.agents[agent]
+	if a != nil && !a.relieved {
+		return ""
+	}
+	if m.state == session.Active && (a == nil || !a.paused) {
+		if m.elsewhere(agent) {
+			return session.ErrLocated.Code
+		}
+	}
+	if a == nil {
+		a = &modelAgent{}
+		m.agents[agent] = a
+	}
+	a.relieved = false
+	if m.state == session.Active && !a.paused {
+		return m.locate(agent, now)
+	}
+	return ""
+}
+
+func (m *modelMission) extend(ends, now int64) string {
+	const longest = 72 * 3600 * 1000
+	deadline := ends + m.overrun
+	if m.began != 0 {
+		deadline = min(deadline, m.began+longest)
+	}
+	if ends <= m.starts || ends+m.overrun-m.starts > longest || deadline <= now {
+		return session.ErrInvalid.Code
+	}
+	m.ends, m.deadline = ends, deadline
+	return ""
+}
+
+// judge says what becomes of a ping, and keeps it if it is good.
+func (m *modelMission) judge(agent string, timestamp, now int64, sealed string) session.Verdict {
+	m.settle(now)
+	a := m.agents[agent]
+	if a == nil || m.state != session.Active && m.state != session.Paused {
+		return session.NotActive
+	}
+	at := timestamp
+	if timestamp > now {
+		at = now
+	}
+	inside := false
+	for _, i := range a.located {
+		if i.from <= at && at < i.to {
+			inside = true
+		}
+	}
+	if m.state == session.Paused {
+		if inside {
+			return session.MissionPaused
+		}
+		return session.MissionPausedOutside
+	}
+	if timestamp > now+60_000 {
+		return session.Future
+	}
+	if !inside {
+		return session.OutsideWindow
+	}
+	p := place{agent, int64(math.Floor(float64(timestamp) / float64(m.slotMS)))}
+	if before, taken := m.kept[p]; taken {
+		if before.sealed[:8] == sealed[:8] {
+			return session.Unchanged
+		}
+		return session.TooFrequent
+	}
+	m.kept[p] = kept{at, sealed}
+	return session.Stored
+}
