@@ -112,7 +112,7 @@ func (d *decoder) decode(data []byte, buf []ping) (frame, error) {
 	}
 	err := d.object(&f)
 	if err != nil && !errors.Is(err, errSeq) {
-		return frame{}, wireError(err)
+		return frame{}, wireError(err, data)
 	}
 	if _, end := d.dec.ReadToken(); !errors.Is(end, io.EOF) {
 		return frame{}, errNotJSON
@@ -123,9 +123,11 @@ func (d *decoder) decode(data []byte, buf []ping) (frame, error) {
 	return f, err
 }
 
-func wireError(err error) error {
+// wireError names what is wrong with a frame. Decoding stops at the first
+// mistake, which may be a broken rule or the beginning of what is no JSON.
+func wireError(err error, data []byte) error {
 	var fe *frameError
-	if errors.As(err, &fe) {
+	if errors.As(err, &fe) && jsontext.Value(data).IsValid() {
 		return fe
 	}
 	return errNotJSON
@@ -276,10 +278,8 @@ func (d *decoder) number(v *float32) (given bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	f, err := tok.Float()
-	if err != nil {
+	if *v, err = tok.Float32(); err != nil {
 		return false, errMember
 	}
-	*v = float32(f)
 	return true, nil
 }

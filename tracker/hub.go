@@ -125,7 +125,7 @@ func New(o Options) *Hub {
 
 // Close drains the hub: sockets are closed with 1001 in parallel, then the
 // recorder settles what it has, then the loops end. New sockets are refused
-// from the beginning.
+// from the beginning. Closing twice is harmless.
 func (h *Hub) Close() {
 	h.mu.Lock()
 	h.closed = true

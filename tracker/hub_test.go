@@ -25,7 +25,7 @@ import (
 // node is a hub on the embedded store, with an edge that trusts its caller:
 // the query says which principal the request has.
 type node struct {
-	t        *testing.T
+	t        testing.TB
 	service  *session.Service
 	store    session.Store
 	hub      *tracker.Hub
@@ -37,9 +37,13 @@ type node struct {
 	principals map[string]*session.Principal // guarded by mu, by the number in the query
 }
 
-const tenant = "acme"
+const (
+	tenant        = "acme"
+	agentProtocol = "ronde.agent.v1"
+	liveProtocol  = "ronde.live.v1"
+)
 
-func newNode(t *testing.T, bus tracker.Bus) *node {
+func newNode(t testing.TB, bus tracker.Bus) *node {
 	t.Helper()
 	dir := t.TempDir()
 	root := session.NewRootSecret()
@@ -50,13 +54,17 @@ func newNode(t *testing.T, bus tracker.Bus) *node {
 	return startNode(t, store, ring, root, bus)
 }
 
-func startNode(t *testing.T, store session.Store, ring session.Keyring, root session.RootSecret, bus tracker.Bus) *node {
+func startNode(t testing.TB, store session.Store, ring session.Keyring, root session.RootSecret, bus tracker.Bus, options ...func(*tracker.Options)) *node {
 	t.Helper()
 	must(t, store.EnsureTenant(t.Context(), tenant))
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	n := &node{t: t, store: store, bus: bus, registry: prometheus.NewRegistry(), principals: map[string]*session.Principal{}}
 	n.service = &session.Service{Store: store, Sealer: session.NewSealer(root, ring), Tokens: session.NewTokens(ring, time.Now), Log: log}
-	n.hub = tracker.New(tracker.Options{Service: n.service, Bus: bus, Log: log, Registry: n.registry})
+	o := tracker.Options{Service: n.service, Bus: bus, Log: log, Registry: n.registry}
+	for _, option := range options {
+		option(&o)
+	}
+	n.hub = tracker.New(o)
 	n.service.Changed = n.hub.MissionChanged
 	mux := http.NewServeMux()
 	mux.HandleFunc("/agent", n.as(n.hub.ServeAgent))
@@ -94,20 +102,30 @@ func (n *node) caller(p *session.Principal) string {
 	return "?as=" + id
 }
 
+// agentOf is the principal of an agent's phone.
+func agentOf(m *session.Mission, agent string) *session.Principal {
+	now := time.Now()
+	return &session.Principal{
+		Role: session.AgentRole, Tenant: m.Tenant, Subject: session.NewID(), Mission: m.ID, Agent: agent, Issued: now, Expires: now.Add(time.Hour),
+	}
+}
+
+// viewerOf is the principal of a client's link.
+func viewerOf(m *session.Mission, profile session.Profile) *session.Principal {
+	return &session.Principal{
+		Role: session.Viewer, Tenant: m.Tenant, Subject: session.NewID(), Mission: m.ID,
+		View: session.View{Profile: profile}, Expires: time.Now().Add(time.Hour),
+	}
+}
+
 func (n *node) agent(m *session.Mission, agent string) *peer {
 	n.t.Helper()
-	now := time.Now()
-	return n.dial("/agent"+n.caller(&session.Principal{
-		Role: session.AgentRole, Tenant: m.Tenant, Subject: session.NewID(), Mission: m.ID, Agent: agent, Issued: now, Expires: now.Add(time.Hour),
-	}), "ronde.agent.v1")
+	return n.dial("/agent"+n.caller(agentOf(m, agent)), agentProtocol)
 }
 
 func (n *node) viewer(m *session.Mission, profile session.Profile) *peer {
 	n.t.Helper()
-	return n.dial("/live"+n.caller(&session.Principal{
-		Role: session.Viewer, Tenant: m.Tenant, Subject: session.NewID(), Mission: m.ID,
-		View: session.View{Profile: profile}, Expires: time.Now().Add(time.Hour),
-	}), "ronde.live.v1")
+	return n.dial("/live"+n.caller(viewerOf(m, profile)), liveProtocol)
 }
 
 func (n *node) dial(path, protocol string) *peer {
@@ -131,7 +149,14 @@ var entrance = geo.Point{Latitude: 48.8466, Longitude: 2.4167}
 // mission creates a mission that may begin now.
 func (n *node) mission(agents ...string) *session.Mission {
 	n.t.Helper()
-	now := time.Now()
+	return n.plan(func(*session.Mission) {}, agents...)
+}
+
+// plan creates a mission that differs from the usual one.
+func (n *node) plan(change func(*session.Mission), agents ...string) *session.Mission {
+	n.t.Helper()
+	now, err := n.store.Now(n.t.Context())
+	must(n.t, err)
 	m := &session.Mission{
 		Reference: "M-1", Site: geo.Site{Name: "Entrepôt", Center: entrance, RadiusM: 80},
 		StartsAt: now, EndsAt: now.Add(time.Hour), Overrun: time.Hour, EarlyBegin: time.Hour, Policy: session.DefaultPolicy(),
@@ -140,6 +165,7 @@ func (n *node) mission(agents ...string) *session.Mission {
 	for _, a := range agents {
 		m.Agents = append(m.Agents, session.Agent{ID: a})
 	}
+	change(m)
 	must(n.t, n.service.CreateMission(n.t.Context(), staff, m))
 	return m
 }
@@ -163,7 +189,7 @@ func (n *node) stored(m *session.Mission) []session.Fix {
 
 // peer is the other end of a socket.
 type peer struct {
-	t  *testing.T
+	t  testing.TB
 	ws *websocket.Conn
 }
 
@@ -243,7 +269,7 @@ func (p *peer) pings(pings ...pingFrame) {
 	p.send(map[string]any{"type": "pings", "pings": pings})
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

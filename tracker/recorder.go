@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/sync/semaphore"
 
 	"ronde/session"
@@ -192,20 +193,35 @@ func (r *Recorder) process(ctx context.Context, s *shard, batch []*job) {
 		r.metrics.batch.Observe(float64(pings))
 		r.append(context.WithoutCancel(ctx), subs)
 	}
-	settled := batch[:0]
 	now := time.Now()
-	for _, j := range batch {
-		if r.waits(ctx, j, now) {
-			s.deferred = append(s.deferred, j)
-			continue
-		}
-		settled = append(settled, j)
-	}
+	settled := r.part(ctx, s, batch, now)
 	for _, j := range settled {
 		r.count(j, now)
 		j.settle(j)
 	}
 	r.after(settled)
+}
+
+// part parts a judged batch: the jobs of a mission that a transition holds wait
+// for the next batch, and with them whatever came after for the same mission,
+// even if it needs no judging: an answer must not overtake an earlier one. The
+// others are returned.
+func (r *Recorder) part(ctx context.Context, s *shard, batch []*job, now time.Time) []*job {
+	var held map[uuid.UUID]struct{}
+	settled := batch[:0]
+	for _, j := range batch {
+		_, behind := held[j.ID]
+		if waits := r.waits(ctx, j, now); !waits && !behind {
+			settled = append(settled, j)
+			continue
+		}
+		if held == nil {
+			held = map[uuid.UUID]struct{}{}
+		}
+		held[j.ID] = struct{}{}
+		s.deferred = append(s.deferred, j)
+	}
+	return settled
 }
 
 // waits reports whether a job is to be tried again, because a transition holds
@@ -241,6 +257,7 @@ func (r *Recorder) count(j *job, now time.Time) {
 func (r *Recorder) append(ctx context.Context, subs []*session.Submission) {
 	bounded, cancel := context.WithTimeout(ctx, appendWithin)
 	err := r.store.Append(bounded, subs)
+	late := bounded.Err() != nil
 	cancel()
 	if err == nil {
 		return
@@ -249,12 +266,12 @@ func (r *Recorder) append(ctx context.Context, subs []*session.Submission) {
 	for _, sub := range subs {
 		pings += len(sub.Pings)
 	}
-	temporary := errors.Is(err, session.ErrUnavailable) || bounded.Err() != nil
+	temporary := late || errors.Is(err, session.ErrUnavailable)
 	if temporary || pings == 1 {
 		r.log.Warn("append_failed", "pings", pings, "temporary", temporary, "error", err)
 		for _, sub := range subs {
 			sub.Verdicts = make([]session.Verdict, len(sub.Pings)) // Undecided: the phone keeps them
-			if errors.Is(err, session.ErrInvalid) {
+			if pings == 1 && errors.Is(err, session.ErrInvalid) {
 				sub.Verdicts[0] = session.Invalid
 			}
 		}

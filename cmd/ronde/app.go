@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"ronde/configs"
+	"ronde/session"
+	"ronde/tracker"
+	"ronde/web"
+)
+
+// app is one node: what serve runs and tests start on port 0. Its wiring reads from top to bottom in start; what start
+// opens, stop closes in reverse.
+type app struct {
+	config configs.Config
+	log    *slog.Logger
+	now    func() time.Time // the clock of the embedded store and of tokens; time.Now unless a test owns it
+
+	service *session.Service
+	public  net.Listener
+	ops     net.Listener
+
+	stops []stopper // last in, first out
+	fails chan error
+}
+
+type stopper struct {
+	name string
+	stop func(context.Context) error
+}
+
+// stopTimeout bounds how long a node takes to stop.
+const stopTimeout = 20 * time.Second
+
+func newApp(c configs.Config, log *slog.Logger, now func() time.Time) *app {
+	return &app{config: c, log: log, now: now, fails: make(chan error, 2)}
+}
+
+func (a *app) onStop(name string, stop func(context.Context) error) {
+	a.stops = append(a.stops, stopper{name, stop})
+}
+
+// start brings the node up. On an error, what was opened is closed again.
+func (a *app) start(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.stop())
+		}
+	}()
+	root, err := rootSecret(a.config)
+	if err != nil {
+		return err
+	}
+	ring, err := openKeyring(ctx, a.config, root)
+	if err != nil {
+		return err
+	}
+	a.onStop("keyring", func(context.Context) error { return ring.Close() })
+	store, err := openStore(ctx, a.config, a.now)
+	if err != nil {
+		return err
+	}
+	a.onStop("store", func(context.Context) error { return store.Close() })
+	bus, err := openBus(a.config)
+	if err != nil {
+		return err
+	}
+	a.onStop("bus", func(context.Context) error { return bus.Close() })
+
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	a.service = &session.Service{
+		Store:  store,
+		Sealer: session.NewSealer(root, ring),
+		Tokens: session.NewTokens(ring, a.now),
+		Log:    a.log,
+	}
+	hub := tracker.New(tracker.Options{
+		Service: a.service, Bus: bus, Log: a.log, Registry: registry, Now: a.now, Shards: writers(a.config),
+	})
+	a.service.Changed = hub.MissionChanged
+	a.onStop("recorder", func(context.Context) error { hub.Close(); return nil })
+	return a.listen(ctx, registry, hub, store, ring)
+}
+
+// listen opens both listeners and serves them.
+func (a *app) listen(ctx context.Context, registry *prometheus.Registry, hub *tracker.Hub, store session.Store, ring session.Keyring) (err error) {
+	if a.public, err = listenOn(ctx, "listen", a.config.Listen); err != nil {
+		return err
+	}
+	a.onStop("public listener", closeListener(a.public))
+	if a.ops, err = listenOn(ctx, "ops-listen", a.config.OpsListen); err != nil {
+		return err
+	}
+	a.onStop("ops listener", closeListener(a.ops))
+	if a.config.PublicURL == "" {
+		a.config.PublicURL = configs.Origin(a.public.Addr().String())
+	}
+	draining := make(chan struct{})
+	a.serve("ops", a.ops, web.NewOps(web.OpsOptions{
+		Gatherer: registry,
+		Checks:   readiness(store, ring, draining),
+	}))
+	a.serve("public", a.public, web.New(web.Options{
+		Service: a.service, PublicURL: a.config.PublicURL,
+		AgentSocket: http.HandlerFunc(hub.ServeAgent),
+		LiveSocket:  http.HandlerFunc(hub.ServeViewer),
+		LiveEvents:  http.HandlerFunc(hub.ServeEvents),
+		Log:         a.log, Version: version,
+	}))
+	// Sockets go before their server: it waits for event streams.
+	a.onStop("sockets", func(context.Context) error { hub.Close(); return nil })
+	a.onStop("readiness", func(context.Context) error { close(draining); return nil })
+	a.log.Info("started", "public_url", a.config.PublicURL, "ops", a.ops.Addr().String(), "version", version)
+	return nil
+}
+
+func listenOn(ctx context.Context, flag, address string) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("--%s %s: %w; stop what uses the port, or choose another", flag, address, err)
+	}
+	return l, nil
+}
+
+// closeListener returns a stopper for a listener that its server may have closed already.
+func closeListener(l net.Listener) func(context.Context) error {
+	return func(context.Context) error {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	}
+}
+
+// serve runs an HTTP server on l until the app stops.
+func (a *app) serve(name string, l net.Listener, h http.Handler) {
+	server := web.NewHTTPServer(h, a.log)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			a.fails <- fmt.Errorf("%s listener: %w", name, err)
+		}
+	}()
+	a.onStop(name+" server", func(ctx context.Context) error {
+		err := server.Shutdown(ctx)
+		<-done
+		return err
+	})
+}
+
+// stop takes the node down: not ready, no new request, sockets drained, recorder flushed, store closed.
+func (a *app) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	var errs []error
+	for i := len(a.stops) - 1; i >= 0; i-- {
+		if err := a.stops[i].stop(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", a.stops[i].name, err))
+		}
+	}
+	a.stops = nil
+	return errors.Join(errs...)
+}
+
+// wait returns when ctx is done or a listener has failed.
+func (a *app) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-a.fails:
+		return err
+	}
+}
+
+// readiness lists what this node needs to serve.
+func readiness(store session.Store, ring session.Keyring, draining <-chan struct{}) []web.Check {
+	return []web.Check{
+		{Name: "running", Advice: "the node is stopping: send it nothing more", Probe: func(context.Context) error {
+			select {
+			case <-draining:
+				return errors.New("draining")
+			default:
+				return nil
+			}
+		}},
+		{Name: "store", Advice: "is the database of --store up, reachable and not full?", Probe: func(ctx context.Context) error {
+			_, err := store.Now(ctx)
+			return err
+		}},
+		{Name: "keys", Advice: "is the keyring of --keys reachable and readable?", Probe: func(ctx context.Context) error {
+			_, err := ring.SigningKeys(ctx)
+			return err
+		}},
+	}
+}

@@ -1,0 +1,284 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/jackc/pgx/v5"
+
+	"ronde/configs"
+	"ronde/session"
+	"ronde/session/postgres"
+	"ronde/session/postgres/pgtest"
+)
+
+// testApp is a whole node on port 0, as serve runs it, with a clock and a log that the test owns.
+type testApp struct {
+	*app
+	t        *testing.T
+	setClock func(time.Time)
+	log      *logBuffer
+	key      string // an API key of role platform
+}
+
+// logBuffer is a log that may be read while it is written.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer // guarded by mu
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// stores names both databases; every test of a whole node runs on each.
+var stores = []string{"sqlite", "postgres"}
+
+func eachStore(t *testing.T, test func(t *testing.T, store string)) {
+	for _, store := range stores {
+		t.Run(store, func(t *testing.T) { test(t, store) })
+	}
+}
+
+// startApp starts a node on an empty store of the kind named.
+func startApp(t *testing.T, store string) *testApp {
+	t.Helper()
+	c := configs.Default()
+	c.Listen, c.OpsListen, c.Data, c.LogLevel = "127.0.0.1:0", "127.0.0.1:0", t.TempDir(), "debug"
+	clock := &testClock{}
+	setClock := clock.set
+	if store == "postgres" {
+		dsn := pgtest.Start(t).CreateDB(t)
+		check(t, postgres.Migrate(t.Context(), dsn))
+		c.Store = dsn
+		c.RootSecretFile = filepath.Join(c.Data, "root.secret")
+		_, err := session.CreateRootSecret(c.RootSecretFile)
+		check(t, err)
+		databaseClock := postgresClock(t, dsn)
+		setClock = func(now time.Time) { clock.set(now); databaseClock(now) }
+	}
+	log := &logBuffer{}
+	a := newApp(c.Resolve(), slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), clock.now)
+	check(t, a.start(t.Context()))
+	t.Cleanup(func() { check(t, a.stop()) })
+	ta := &testApp{app: a, t: t, setClock: setClock, log: log}
+	ta.key = ta.newKey("acme", session.Platform)
+	return ta
+}
+
+// newKey makes an API key as ronde apikey create does.
+func (a *testApp) newKey(tenant string, role session.Role) string {
+	a.t.Helper()
+	k, printed, err := session.NewAPIKey(tenant, role, "test")
+	check(a.t, err)
+	check(a.t, a.service.Store.EnsureTenant(a.t.Context(), tenant))
+	k.CreatedAt, err = a.service.Store.Now(a.t.Context())
+	check(a.t, err)
+	check(a.t, a.service.Store.CreateAPIKey(a.t.Context(), k))
+	return printed
+}
+
+// testClock stands at the time it was set to, and runs truly before.
+type testClock struct {
+	mu sync.Mutex
+	at time.Time // guarded by mu
+}
+
+func (c *testClock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.at.IsZero() {
+		return time.Now()
+	}
+	return c.at
+}
+
+func (c *testClock) set(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = at
+}
+
+// postgresClock replaces the one function from which the database reads the time, as only its owner may, and returns
+// how to set it.
+func postgresClock(t *testing.T, dsn string) func(time.Time) {
+	t.Helper()
+	ctx := context.Background() // outlives the test's own context, which cleanup still needs
+	conn, err := pgx.Connect(ctx, dsn)
+	check(t, err)
+	t.Cleanup(func() { check(t, conn.Close(ctx)) })
+	for _, sql := range []string{
+		`CREATE TABLE test_clock (at timestamptz)`,
+		`INSERT INTO test_clock VALUES (NULL)`,
+		`GRANT SELECT ON test_clock TO PUBLIC`,
+		`CREATE OR REPLACE FUNCTION ronde_now() RETURNS timestamptz LANGUAGE sql VOLATILE AS
+			$$ SELECT date_trunc('milliseconds', coalesce((SELECT at FROM public.test_clock), clock_timestamp())) $$`,
+	} {
+		_, err = conn.Exec(ctx, sql)
+		check(t, err)
+	}
+	return func(now time.Time) {
+		_, err := conn.Exec(ctx, `UPDATE test_clock SET at = $1`, now)
+		check(t, err)
+	}
+}
+
+// object is any JSON object.
+type object = map[string]any
+
+// call makes a REST call as the platform and returns the answer's body, which must come with the status.
+func (a *testApp) call(status int, method, path string, body any) object {
+	a.t.Helper()
+	var r io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		check(a.t, err)
+		r = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(a.t.Context(), method, a.config.PublicURL+path, r)
+	check(a.t, err)
+	req.Header.Set("Authorization", "Bearer "+a.key)
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := http.DefaultClient.Do(req)
+	check(a.t, err)
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	check(a.t, err)
+	if resp.StatusCode != status {
+		a.t.Fatalf("%s %s: %d %s", method, path, resp.StatusCode, raw)
+	}
+	var answer object
+	if len(raw) > 0 {
+		check(a.t, json.Unmarshal(raw, &answer))
+	}
+	return answer
+}
+
+// createMission creates a mission of one agent, badge-17, and returns its id.
+func (a *testApp) createMission(starts, ends time.Time, lat, lon, radius float64, policy object) string {
+	a.t.Helper()
+	body := object{
+		"reference": "M-1",
+		"site":      object{"name": "Entrepôt", "point": object{"latitude": lat, "longitude": lon}, "radius_m": radius},
+		"starts_at": starts.Format(time.RFC3339), "ends_at": ends.Format(time.RFC3339),
+		"agents": []object{{"agent": "badge-17"}},
+	}
+	if policy != nil {
+		body["policy"] = policy
+	}
+	return a.call(201, "POST", "/v1/missions", body)["id"].(string)
+}
+
+func (a *testApp) agentToken(mission string) string {
+	a.t.Helper()
+	return a.call(201, "POST", "/v1/missions/"+mission+"/agents/badge-17/token", nil)["token"].(string)
+}
+
+func (a *testApp) link(mission, profile string) string {
+	a.t.Helper()
+	return a.call(201, "POST", "/v1/missions/"+mission+"/links", object{"profile": profile})["token"].(string)
+}
+
+// track returns the whole stored track of a mission.
+func (a *testApp) track(mission string) (items []object) {
+	a.t.Helper()
+	for cursor := ""; ; {
+		page := a.call(200, "GET", "/v1/missions/"+mission+"/track?limit=1000"+cursor, nil)
+		for _, item := range page["items"].([]any) {
+			items = append(items, item.(object))
+		}
+		next, more := page["next_cursor"].(string)
+		if !more || next == "" {
+			return items
+		}
+		cursor = "&cursor=" + next
+	}
+}
+
+// socket opens a socket at the node, as a browser would with an origin.
+func (a *testApp) socket(path, protocol, token string) *testSocket {
+	a.t.Helper()
+	ws, resp, err := websocket.Dial(a.t.Context(), "ws"+a.config.PublicURL[len("http"):]+path, &websocket.DialOptions{
+		Subprotocols: []string{protocol, "bearer." + token},
+		HTTPHeader:   http.Header{"Origin": {a.config.PublicURL}},
+	})
+	check(a.t, err)
+	if resp.Body != nil {
+		_ = resp.Body.Close()
+	}
+	ws.SetReadLimit(1 << 20)
+	a.t.Cleanup(func() { _ = ws.CloseNow() })
+	return &testSocket{a.t, ws}
+}
+
+type testSocket struct {
+	t  *testing.T
+	ws *websocket.Conn
+}
+
+func (s *testSocket) send(frame any) {
+	s.t.Helper()
+	raw, err := json.Marshal(frame)
+	check(s.t, err)
+	check(s.t, s.ws.Write(s.t.Context(), websocket.MessageText, raw))
+}
+
+// testPatience bounds the wait for what must come; how much of it passes does not matter.
+const testPatience = 30 * time.Second
+
+// next returns the next frame, or nil and the code with which the socket closed.
+func (s *testSocket) next() (object, websocket.StatusCode) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), testPatience)
+	defer cancel()
+	_, raw, err := s.ws.Read(ctx)
+	if code := websocket.CloseStatus(err); code != -1 {
+		return nil, code
+	}
+	check(s.t, err)
+	var frame object
+	check(s.t, json.Unmarshal(raw, &frame))
+	return frame, 0
+}
+
+// until returns the next frame of one of the types.
+func (s *testSocket) until(types ...string) object {
+	s.t.Helper()
+	for {
+		frame, code := s.next()
+		if code != 0 {
+			s.t.Fatalf("closed with %d while waiting for %v", code, types)
+		}
+		for _, typ := range types {
+			if frame["type"] == typ {
+				return frame
+			}
+		}
+	}
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"ronde/configs"
+	"ronde/session"
+	"ronde/session/keyring"
+	"ronde/session/postgres"
+	"ronde/session/sqlite"
+	"ronde/tracker"
+)
+
+// openStore opens the store that the configuration names.
+func openStore(ctx context.Context, c configs.Config, now func() time.Time) (session.Store, error) {
+	scheme, path := configs.Split(c.Store)
+	if scheme == "sqlite" {
+		s, err := sqlite.Open(ctx, path, now)
+		if err != nil {
+			return nil, fmt.Errorf("--store: %w", err)
+		}
+		return s, nil
+	}
+	s, err := postgres.Open(ctx, c.Store, postgres.Options{Writers: postgresWriters})
+	if err != nil {
+		return nil, fmt.Errorf("--store: %w", err)
+	}
+	return s, nil
+}
+
+// postgresWriters is how many transactions of pings run at once. More would make the batches smaller, and each commit
+// costs the database the same.
+const postgresWriters = 4
+
+// writers is how many transactions the store takes at once: SQLite has one writer.
+func writers(c configs.Config) int {
+	if c.Embedded() {
+		return 1
+	}
+	return postgresWriters
+}
+
+// openKeyring opens the keyring that the configuration names.
+func openKeyring(_ context.Context, c configs.Config, root session.RootSecret) (session.Keyring, error) {
+	scheme, path := configs.Split(c.Keys)
+	if scheme != "file" {
+		return nil, errors.New("--keys: this version keeps keys in a folder only; use file:PATH, on a disk that all nodes share")
+	}
+	ring, err := keyring.OpenFolder(path, root)
+	if err != nil {
+		return nil, fmt.Errorf("--keys: %w", err)
+	}
+	return ring, nil
+}
+
+// openBus opens the bus that the configuration names.
+func openBus(c configs.Config) (tracker.Bus, error) {
+	if scheme, _ := configs.Split(c.Bus); scheme != "mem" {
+		return nil, errors.New("--bus: this version has the in-process bus only; use mem:")
+	}
+	return new(tracker.MemBus), nil
+}
+
+// rootSecret reads the root secret. Only the embedded default makes one: nodes that share a database must be given the
+// same.
+func rootSecret(c configs.Config) (session.RootSecret, error) {
+	root, err := session.LoadRootSecret(c.RootSecretFile)
+	if errors.Is(err, fs.ErrNotExist) && c.Embedded() {
+		root, err = session.CreateRootSecret(c.RootSecretFile)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return root, fmt.Errorf("--root-secret-file: %w; make one with: (umask 077; openssl rand -hex 32 > FILE), the same file on every node", err)
+	}
+	if err != nil {
+		return root, fmt.Errorf("--root-secret-file: %w", err)
+	}
+	return root, nil
+}
+
+// newLogger returns the log of a process: JSON lines on standard error.
+func newLogger(s streams, level string) *slog.Logger {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		l = slog.LevelInfo // configs has refused any other word
+	}
+	return slog.New(slog.NewJSONHandler(s.err, &slog.HandlerOptions{Level: l}))
+}
