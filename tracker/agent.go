@@ -209,7 +209,7 @@ func (c *agentConn) read() {
 		}
 		if typ != websocket.MessageText {
 			c.hangUp(closeProtocol, "frames are text")
-			c.drain()
+			c.socket.drain(r)
 			return
 		}
 		buf := buffers.Get().(*[]byte)
@@ -222,18 +222,7 @@ func (c *agentConn) read() {
 			c.hangUp(closeProtocol, "a frame may have at most 32 KiB")
 		}
 		if err != nil {
-			c.drain()
-			return
-		}
-	}
-}
-
-// drain lets the closing handshake finish; it needs somebody to read.
-func (c *agentConn) drain() {
-	for {
-		if _, r, err := c.socket.Reader(context.Background()); err != nil {
-			return
-		} else if _, err := io.Copy(io.Discard, r); err != nil {
+			c.socket.drain(r)
 			return
 		}
 	}

@@ -3,6 +3,7 @@ package tracker
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -94,6 +95,21 @@ func (c timedConn) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return c.Conn.Write(p)
+}
+
+// drain reads on until the connection ends, from a message that may not have
+// been read to its end: a closing handshake needs somebody to read, and what is
+// left of a message would be taken for the header of the next one.
+func (s socket) drain(r io.Reader) {
+	for {
+		if _, err := io.Copy(io.Discard, r); err != nil {
+			return
+		}
+		var err error
+		if _, r, err = s.Reader(context.Background()); err != nil {
+			return
+		}
+	}
 }
 
 // hangUp closes the socket with a code, and cuts the connection if the peer

@@ -225,13 +225,12 @@ func (h *Hub) serveViewer(s socket, principal *session.Principal) {
 	}
 	defer h.unwatch(v)
 	// A viewer has nothing to say: the first data frame ends the connection.
-	// Reading on lets the closing handshake finish.
-	for {
-		if _, _, err := s.Reader(context.Background()); err != nil {
-			return
-		}
-		v.hangUp(closeProtocol, "a viewer sends nothing")
+	_, r, err := s.Reader(context.Background())
+	if err != nil {
+		return
 	}
+	v.hangUp(closeProtocol, "a viewer sends nothing")
+	s.drain(r)
 }
 
 // watch lets a viewer into the room of their mission, with a snapshot as the

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -60,19 +61,33 @@ func eachStore(t *testing.T, test func(t *testing.T, store string)) {
 // startApp starts a node on an empty store of the kind named.
 func startApp(t *testing.T, store string) *testApp {
 	t.Helper()
+	if store == "postgres" {
+		return startAppOn(t, newDatabase(t, pgtest.Start(t)))
+	}
+	return startAppOn(t, "")
+}
+
+// newDatabase returns a migrated empty database.
+func newDatabase(t *testing.T, server *pgtest.Server) (dsn string) {
+	t.Helper()
+	dsn = server.CreateDB(t)
+	check(t, postgres.Migrate(t.Context(), dsn))
+	return dsn
+}
+
+// startAppOn starts a node on a PostgreSQL database or, without one, on the embedded store.
+func startAppOn(t *testing.T, dsn string) *testApp {
+	t.Helper()
 	c := configs.Default()
 	c.Listen, c.OpsListen, c.Data, c.LogLevel = "127.0.0.1:0", "127.0.0.1:0", t.TempDir(), "debug"
 	clock := &testClock{}
 	setClock := clock.set
-	if store == "postgres" {
-		dsn := pgtest.Start(t).CreateDB(t)
-		check(t, postgres.Migrate(t.Context(), dsn))
+	if dsn != "" {
 		c.Store = dsn
 		c.RootSecretFile = filepath.Join(c.Data, "root.secret")
 		_, err := session.CreateRootSecret(c.RootSecretFile)
 		check(t, err)
-		databaseClock := postgresClock(t, dsn)
-		setClock = func(now time.Time) { clock.set(now); databaseClock(now) }
+		setClock = func(now time.Time) { clock.set(now); setPostgresClock(t, dsn, now) }
 	}
 	log := &logBuffer{}
 	a := newApp(c.Resolve(), slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), clock.now)
@@ -116,28 +131,11 @@ func (c *testClock) set(at time.Time) {
 	c.at = at
 }
 
-// postgresClock replaces the one function from which the database reads the time, as only its owner may, and returns
-// how to set it.
-func postgresClock(t *testing.T, dsn string) func(time.Time) {
+// setPostgresClock replaces the one function from which the database reads the time, as only its owner may.
+func setPostgresClock(t *testing.T, dsn string, now time.Time) {
 	t.Helper()
-	ctx := context.Background() // outlives the test's own context, which cleanup still needs
-	conn, err := pgx.Connect(ctx, dsn)
-	check(t, err)
-	t.Cleanup(func() { check(t, conn.Close(ctx)) })
-	for _, sql := range []string{
-		`CREATE TABLE test_clock (at timestamptz)`,
-		`INSERT INTO test_clock VALUES (NULL)`,
-		`GRANT SELECT ON test_clock TO PUBLIC`,
-		`CREATE OR REPLACE FUNCTION ronde_now() RETURNS timestamptz LANGUAGE sql VOLATILE AS
-			$$ SELECT date_trunc('milliseconds', coalesce((SELECT at FROM public.test_clock), clock_timestamp())) $$`,
-	} {
-		_, err = conn.Exec(ctx, sql)
-		check(t, err)
-	}
-	return func(now time.Time) {
-		_, err := conn.Exec(ctx, `UPDATE test_clock SET at = $1`, now)
-		check(t, err)
-	}
+	execSQL(t, dsn, fmt.Sprintf(`CREATE OR REPLACE FUNCTION ronde_now() RETURNS timestamptz LANGUAGE sql VOLATILE
+		AS $$ SELECT timestamptz '%s' $$`, now.UTC().Format("2006-01-02T15:04:05.000Z07:00")))
 }
 
 // object is any JSON object.
@@ -280,5 +278,17 @@ func check(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// execSQL runs statements as the database's superuser.
+func execSQL(t *testing.T, dsn string, statements ...string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn)
+	check(t, err)
+	defer func() { check(t, conn.Close(context.Background())) }()
+	for _, s := range statements {
+		_, err := conn.Exec(t.Context(), s)
+		check(t, err)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -232,6 +233,28 @@ func TestPhoneOffline(t *testing.T) {
 		if s := r.Stats(); s.Sent != 603 || s.Acked != 603 || s.Resent != 2 || s.Reconnects != 1 {
 			t.Errorf("%+v", s)
 		}
+	})
+}
+
+// A tunnel that begins while the phone dials is a tunnel all the same.
+func TestPhoneOfflineWhileDialling(t *testing.T) {
+	withPhone(t, nil, func(r *running) {
+		c := r.peer.accept()
+		r.Offline(true)
+		_ = c.end()
+		r.peer.refuse = func(http.ResponseWriter, *http.Request) bool {
+			r.Offline(true)
+			return false
+		}
+		r.Offline(false)
+		c = r.peer.accept()
+		_ = c.end()
+		r.peer.refuse = nil
+		r.Offline(false)
+		c = r.peer.greeted()
+		synctest.Wait()
+		r.take(1)
+		c.pings()
 	})
 }
 

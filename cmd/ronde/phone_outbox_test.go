@@ -31,8 +31,11 @@ type outboxMachine struct {
 	said    []string // those written, in order
 }
 
-func (m *outboxMachine) connect(*rapid.T) {
+func (m *outboxMachine) connect(t *rapid.T) {
 	m.out.connect()
+	if len(m.out.pings) > 0 && m.out.pings[0].refused {
+		t.Fatal("a refused ping outlives its connection at the head of the queue")
+	}
 	m.bySeq, m.highest, m.acked, m.refused = map[uint64]int64{}, 0, 0, map[uint64]bool{}
 }
 
