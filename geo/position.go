@@ -7,7 +7,7 @@ import "math"
 var Unknown = float32(math.NaN())
 
 // Known reports whether an optional member was given.
-func Known(v float32) bool { return v == v } //nolint:staticcheck // NaN is the one value that differs from itself
+func Known(v float32) bool { return v == v }
 
 // Position is one fix of a receiver. Its optional members are Unknown when
 // the receiver did not give them.

@@ -35,11 +35,12 @@ names; a flag wins over the environment, the environment over the file.`
 type cli struct {
 	globalFlags `embed:"" group:"Settings:"`
 
-	Serve   serveCmd   `cmd:"" help:"Run a node."`
-	Apikey  apikeyCmd  `cmd:"" name:"apikey" help:"Make, list and revoke API keys."`
-	Migrate migrateCmd `cmd:"" help:"Bring the store's schema up to date."`
-	Config  configCmd  `cmd:"" help:"Print the effective configuration, passwords hidden."`
-	Version versionCmd `cmd:"" help:"Print the version of Ronde and of the Go it was built with."`
+	Serve    serveCmd    `cmd:"" help:"Run a node."`
+	Apikey   apikeyCmd   `cmd:"" name:"apikey" help:"Make, list and revoke API keys."`
+	Simulate simulateCmd `cmd:"" help:"Replay recordings or made-up rounds as agents over real sockets."`
+	Migrate  migrateCmd  `cmd:"" help:"Bring the store's schema up to date."`
+	Config   configCmd   `cmd:"" help:"Print the effective configuration, passwords hidden."`
+	Version  versionCmd  `cmd:"" help:"Print the version of Ronde and of the Go it was built with."`
 }
 
 // streams are the standard streams of the process, or a test's own.

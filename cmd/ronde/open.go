@@ -61,7 +61,7 @@ func openKeyring(_ context.Context, c configs.Config, root session.RootSecret) (
 // openBus opens the bus that the configuration names.
 func openBus(c configs.Config) (tracker.Bus, error) {
 	if scheme, _ := configs.Split(c.Bus); scheme != "mem" {
-		return nil, errors.New("--bus: this version has the in-process bus only; use mem:")
+		return nil, errors.New("--bus must be mem: in this version, which has the in-process bus only")
 	}
 	return new(tracker.MemBus), nil
 }

@@ -56,7 +56,6 @@ type phone struct {
 	silence    *time.Timer   // ends it if the server owes an answer and says nothing
 	holdUntil  time.Time     // no pings before, after a retry
 	ahead      time.Duration // of the server's clock before this one
-	notice     int           // version that the agent has acknowledged
 	rejections map[string]rejection
 	counts     phoneStats // less what the outbox counts
 	troubled   error      // why the last connection ended or failed

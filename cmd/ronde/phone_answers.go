@@ -51,7 +51,7 @@ func (p *phone) greet(f *serverFrame) {
 	p.greeted = true
 	p.troubled = nil
 	p.counts.Connects++
-	p.ahead = time.UnixMilli(f.ServerTime).Sub(time.Now())
+	p.ahead = time.Until(time.UnixMilli(f.ServerTime))
 	p.holdUntil = time.Time{}
 	p.setDuty(f.Mission.State, f.Duty)
 }

@@ -122,7 +122,9 @@ func TestPhoneControlFrames(t *testing.T) {
 			t.Error(err)
 		}
 		_ = c.Close(4004, "")
-		<-r.ran
+		if err := <-r.ran; !errors.As(err, new(*stopError)) {
+			t.Errorf("Run returned %v", err)
+		}
 	})
 }
 
@@ -248,7 +250,10 @@ func TestPhoneOfflineWhileDialling(t *testing.T) {
 		}
 		r.Offline(false)
 		c = r.peer.accept()
-		_ = c.end()
+		began := time.Now()
+		if _ = c.end(); time.Since(began) > 0 {
+			t.Error("the phone kept a connection that it should not have")
+		}
 		r.peer.refuse = nil
 		r.Offline(false)
 		c = r.peer.greeted()

@@ -120,7 +120,7 @@ func (p *phone) dial(ctx context.Context) (*websocket.Conn, error) {
 	} else {
 		options.HTTPHeader = http.Header{"Authorization": {"Bearer " + p.config.Token}}
 	}
-	conn, resp, err := websocket.Dial(ctx, p.config.URL+agentPath, options)
+	conn, resp, err := websocket.Dial(ctx, p.config.URL+agentPath, options) //nolint:bodyclose // Dial has read and closed it
 	if err != nil {
 		return nil, undialled(resp, err)
 	}

@@ -245,7 +245,7 @@ func (r *replay) conclude(ctx context.Context) error {
 // ended returns err, or nil if it only says that ctx has ended.
 func ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // to be told to stop is no failure
 	}
 	return err
 }
