@@ -79,12 +79,12 @@ func newDatabase(t *testing.T, server *pgtest.Server) (dsn string) {
 func startAppOn(t *testing.T, dsn string) *testApp {
 	t.Helper()
 	c := configs.Default()
-	c.Listen, c.OpsListen, c.Data, c.LogLevel = "127.0.0.1:0", "127.0.0.1:0", t.TempDir(), "debug"
+	c.Listen, c.OpsListen, c.Data, c.LogLevel = "127.0.0.1:0", "127.0.0.1:0", filepath.Join(t.TempDir(), "not", "there", "yet"), "debug"
 	clock := &testClock{}
 	setClock := clock.set
 	if dsn != "" {
 		c.Store = dsn
-		c.RootSecretFile = filepath.Join(c.Data, "root.secret")
+		c.RootSecretFile = filepath.Join(t.TempDir(), "root.secret")
 		_, err := session.CreateRootSecret(c.RootSecretFile)
 		check(t, err)
 		setClock = func(now time.Time) { clock.set(now); setPostgresClock(t, dsn, now) }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
 	"ronde/configs"
@@ -71,6 +73,9 @@ func openBus(c configs.Config) (tracker.Bus, error) {
 func rootSecret(c configs.Config) (session.RootSecret, error) {
 	root, err := session.LoadRootSecret(c.RootSecretFile)
 	if errors.Is(err, fs.ErrNotExist) && c.Embedded() {
+		if err := os.MkdirAll(filepath.Dir(c.RootSecretFile), 0o700); err != nil {
+			return root, fmt.Errorf("--root-secret-file: %w", err)
+		}
 		root, err = session.CreateRootSecret(c.RootSecretFile)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
