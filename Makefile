@@ -20,8 +20,8 @@ having = $(shell grep -rlE '^func $(1)[A-Z]' --include='*_test.go' --exclude-dir
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
 
-run: build ## build and start the server on the embedded default, in ./data
-	bin/ronde serve
+run: build ## build everything and start the demo
+	bin/ronde demo
 
 build: ## build bin/ronde
 	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ronde ./cmd/ronde

@@ -50,6 +50,12 @@ type Policy struct {
 	AgentControls bool          // agents may begin and end the mission; their pause needs no permission
 }
 
+// What a mission's plan says if it says nothing.
+const (
+	DefaultOverrun    = 2 * time.Hour // from the planned end to the deadline
+	DefaultEarlyBegin = time.Hour     // before the planned start
+)
+
 // DefaultPolicy is the policy of a mission that states none.
 func DefaultPolicy() Policy {
 	return Policy{Track: true, RetentionDays: 30, MinInterval: time.Second, AgentControls: true}

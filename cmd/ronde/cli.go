@@ -36,6 +36,7 @@ type cli struct {
 	globalFlags `embed:"" group:"Settings:"`
 
 	Serve    serveCmd    `cmd:"" help:"Run a node."`
+	Demo     demoCmd     `cmd:"" help:"Run a node with made-up missions to watch."`
 	Apikey   apikeyCmd   `cmd:"" name:"apikey" help:"Make, list and revoke API keys."`
 	Simulate simulateCmd `cmd:"" help:"Replay recordings or made-up rounds as agents over real sockets."`
 	Migrate  migrateCmd  `cmd:"" help:"Bring the store's schema up to date."`
