@@ -3,8 +3,8 @@ package web
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"strings"
 	"time"
-	"unicode/utf8"
 
 	"ronde/session"
 )
@@ -17,15 +17,19 @@ var errCursor = session.ErrInvalid.At("cursor").Because("is no next_cursor of th
 func encodeCursor(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 func decodeCursor(text string) ([]byte, error) {
-	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil {
+	b, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || encodeCursor(b) != text { // package base64 skips line breaks
 		return nil, errCursor
 	}
 	return b, nil
 }
 
-// trackCursorSize is the size of a track cursor without its agent.
-const trackCursorSize = 16
+// The binary form of a place in a track: time and slot, then the agent.
+const (
+	trackCursorSize = 16 // without its agent
+	maxCursorAgent  = 64
+	maxCursorTime   = 253402300799999 // the end of the year 9999, in milliseconds
+)
 
 func encodeTrackCursor(row *session.Row) string {
 	b := binary.BigEndian.AppendUint64(nil, uint64(row.At.UnixMilli()))
@@ -34,18 +38,19 @@ func encodeTrackCursor(row *session.Row) string {
 }
 
 // parseTrackCursor returns the place after which a page begins; the zero one
-// for no cursor.
+// for no cursor. What no store can hold is refused: a database would fail on it.
 func parseTrackCursor(text string) (session.Cursor, error) {
 	if text == "" {
 		return session.Cursor{}, nil
 	}
 	b, err := decodeCursor(text)
-	if err != nil || len(b) <= trackCursorSize || !utf8.Valid(b[trackCursorSize:]) {
+	if err != nil || len(b) <= trackCursorSize {
 		return session.Cursor{}, errCursor
 	}
-	return session.Cursor{
-		At:    time.UnixMilli(int64(binary.BigEndian.Uint64(b))).UTC(),
-		Slot:  int64(binary.BigEndian.Uint64(b[8:])),
-		Agent: string(b[trackCursorSize:]),
-	}, nil
+	at, agent := int64(binary.BigEndian.Uint64(b)), string(b[trackCursorSize:])
+	foreign := func(r rune) bool { return r <= ' ' || r > '~' }
+	if at < 0 || at > maxCursorTime || len(agent) > maxCursorAgent || strings.ContainsFunc(agent, foreign) {
+		return session.Cursor{}, errCursor
+	}
+	return session.Cursor{At: time.UnixMilli(at).UTC(), Slot: int64(binary.BigEndian.Uint64(b[8:])), Agent: agent}, nil
 }

@@ -45,6 +45,7 @@ func FuzzTrackCursor(f *testing.F) {
 	f.Add("")
 	f.Add("AAAAAAAAAAAAAAAAAAAAAGJhZGdl")
 	f.Add("AAAAAAAAAAAAAAAAAAAAAP8")
+	f.Add("AAA0\r0000000000000000000")
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := parseTrackCursor(text)
 		if err != nil || text == "" {

@@ -60,6 +60,9 @@ func TestTrack(t *testing.T) {
 		"limit=0": "invalid:limit", "limit=1001": "invalid:limit", "limit=1e2": "invalid:limit", "limit=9223372036854775808": "invalid:limit",
 		"cursor=AAAA": "invalid:cursor", "cursor=AAAAAAAAAAAAAAAAAAAAAA": "invalid:cursor", "cursor=A%3D": "invalid:cursor",
 		"cursor=AAAAAAAAAAAAAAAAAAAAAP8": "invalid:cursor", "from=1": "invalid:from",
+		"cursor=AAAAAAAAAAAAAAAAAAAAAGEA": "invalid:cursor", // an agent with a NUL
+		"cursor=f_________8AAAAAAAAAAGE":  "invalid:cursor", // the year 292 million
+		"cursor=__________8AAAAAAAAAAGE":  "invalid:cursor", // before 1970
 	} {
 		w.call("GET", track+"?"+query, "platform", "").want(422, code)
 	}
@@ -106,6 +109,13 @@ func TestProgress(t *testing.T) {
 	wantKeys(t, "position", a["position"], "accuracy latitude longitude")
 	if a["phase"] != "on_site" || a["signal"] != "live" || a["duty"] != "on" || a["distance_m"] != 0.0 || a["timestamp"] != float64(theTime.UnixMilli()+1000) {
 		t.Errorf("on site: %v", a)
+	}
+	if n := len(read()["agents"].([]any)); n != 2 {
+		t.Errorf("%d agents", n)
+	}
+	w.call("PATCH", "/v1/missions/"+id, "platform", `{"relieve_agents":["`+read()["agents"].([]any)[1].(map[string]any)["agent"].(string)+`"]}`).want(200, "")
+	if n := len(read()["agents"].([]any)); n != 1 {
+		t.Errorf("%d agents after one was relieved", n)
 	}
 	// I1: a pause, an end, leave nothing to see.
 	for _, action := range []string{"pause", "end"} {
