@@ -95,7 +95,7 @@ type Agent struct {
 	Relieved bool   // no longer on the mission
 	Windows  []Window
 	SOS      SOS
-	// TokensAfter voids every agent token issued before it; zero voids none.
+	// TokensAfter voids every agent token issued until then; zero voids none.
 	TokensAfter time.Time
 	// Removed counts positions that were stored and then removed, because a
 	// pause or end was dated before them.

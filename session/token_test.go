@@ -144,12 +144,12 @@ func TestTokenExpires(t *testing.T) {
 	}
 }
 
-// TestTokenRevocation: a token that was issued in the millisecond before the
-// agent's tokens were voided is void, one issued in that millisecond is not.
+// TestTokenRevocation: a token that was issued by the millisecond in which the
+// agent's tokens were voided is void, one issued in the next is not.
 func TestTokenRevocation(t *testing.T) {
 	tokens, _, clock := newTokens()
 	m := &session.Mission{Agents: []session.Agent{{ID: "badge-17", TokensAfter: clock.now}}}
-	for offset, want := range map[time.Duration]error{-time.Millisecond: session.ErrRevoked, 0: nil} {
+	for offset, want := range map[time.Duration]error{-time.Millisecond: session.ErrRevoked, 0: session.ErrRevoked, time.Millisecond: nil} {
 		p := agentPrincipal(clock)
 		p.Issued = clock.now.Add(offset)
 		got, err := tokens.Verify(t.Context(), issue(t, tokens, p), session.AgentRole)

@@ -44,7 +44,7 @@ func (m *Mission) Validate() error {
 	for _, check := range []func() error{
 		func() error { return ValidateTenant(m.Tenant) },
 		func() error { return validText("reference", m.Reference) },
-		m.validateSite, m.validatePlan, m.validatePolicy, m.validateAgents,
+		m.validateSite, m.validatePolicy, m.validatePlan, m.validateAgents,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -95,6 +95,9 @@ func (m *Mission) validatePlan() error {
 		return ErrInvalid.At("early_minutes").Because("must be 0 to %d", int(maxEarly.Minutes()))
 	case m.EndsAt.Add(m.Overrun).Sub(m.StartsAt) > MaxDuration:
 		return ErrInvalid.At("ends_at").Because("plus the overrun must lie within %d hours of starts_at", int(MaxDuration.Hours()))
+	case DayOf(m.EndsAt.Add(m.Overrun)) >= DayOf(m.StartsAt.Add(-m.EarlyBegin))+Day(m.Policy.RetentionDays):
+		// Or the key of the track could be destroyed under a running mission.
+		return ErrInvalid.At("policy.retention_days").Because("must reach beyond the day on which the mission ends with its overrun")
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func testCreateMission(w *world) {
 		w.Errorf("read back\n%+v, want\n%+v", got, m)
 	}
 	bare := w.plan("badge-1")
-	bare.Policy = session.Policy{RetentionDays: 1, MinInterval: time.Millisecond}
+	bare.Policy = session.Policy{RetentionDays: 3, MinInterval: time.Millisecond}
 	w.create(bare)
 	if got := w.read(bare); !reflect.DeepEqual(got, bare) {
 		w.Errorf("read back\n%+v, want\n%+v", got, bare)
