@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -34,6 +35,7 @@ func connect(ctx context.Context, dsn string, size int, patience time.Duration, 
 		_, err := conn.PgConn().Exec(ctx, connectSQL+limits+more).ReadAll()
 		return err
 	}
+	c.ConnConfig.OnPgError = func(_ *pgconn.PgConn, err *pgconn.PgError) bool { return !parting(err) }
 	if c.ConnConfig.RuntimeParams["application_name"] == "" {
 		c.ConnConfig.RuntimeParams["application_name"] = "ronde"
 	}
@@ -46,4 +48,10 @@ func connect(ctx context.Context, dsn string, size int, patience time.Duration, 
 		return nil, storeError(err)
 	}
 	return pool, nil
+}
+
+// parting reports whether a connection is of no more use after an error: the
+// server ends it, or has become a replica while the primary is elsewhere now.
+func parting(err *pgconn.PgError) bool {
+	return err.SeverityUnlocalized == "FATAL" || err.SeverityUnlocalized == "PANIC" || err.Code == readOnly
 }

@@ -7,6 +7,8 @@ SET default_transaction_isolation = 'read committed';
 SET default_transaction_read_only = off;
 SET search_path = public, pg_temp;
 SET TimeZone = 'UTC';
+-- Every statement is short: to compile it takes longer than to run it.
+SET jit = off;
 
 -- Durable before it is acknowledged, even where the cluster's default is not.
 -- Stronger settings stay: they are how replicas are waited for.

@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -27,7 +28,7 @@ func open(t *testing.T, server *pgtest.Server, sql string) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(t.Context()) //nolint:errcheck // the server goes anyway
+	defer conn.Close(t.Context())
 	if _, err := conn.Exec(t.Context(), sql); err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +36,7 @@ func open(t *testing.T, server *pgtest.Server, sql string) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() }) //nolint:errcheck // it never fails
+	t.Cleanup(func() { s.Close() })
 	return s
 }
 
@@ -52,7 +53,7 @@ func TestSettings(t *testing.T) {
 	for name, pool := range map[string]*pgxpool.Pool{"writers": s.writers, "readers": s.pool} {
 		for setting, want := range map[string]string{
 			"role": "ronde_app", "synchronous_commit": "on", "transaction_isolation": "read committed", "transaction_read_only": "off",
-			"search_path": "public, pg_temp", "timezone": "UTC", "statement_timeout": "4s", "lock_timeout": "2s",
+			"search_path": "public, pg_temp", "timezone": "UTC", "jit": "off", "statement_timeout": "4s", "lock_timeout": "2s",
 			"idle_in_transaction_session_timeout": "8s", "log_parameter_max_length": "0", "log_parameter_max_length_on_error": "0",
 		} {
 			var got string
@@ -60,6 +61,24 @@ func TestSettings(t *testing.T) {
 				t.Errorf("%s: %s is %s, %v: want %s", name, setting, got, err, want)
 			}
 		}
+	}
+}
+
+// TestDemoted: a connection to a server that has become a replica is given up,
+// so that the next one is made to the primary.
+func TestDemoted(t *testing.T) {
+	s := open(t, pgtest.Start(t), "")
+	conn, err := s.writers.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	if _, err = conn.Exec(t.Context(), "SELECT 1/0"); err == nil || conn.Conn().IsClosed() {
+		t.Errorf("after an ordinary error (%v) the connection is closed: %v", err, conn.Conn().IsClosed())
+	}
+	_, err = conn.Exec(t.Context(), "BEGIN READ ONLY; DELETE FROM latest")
+	if !errors.Is(storeError(err), session.ErrUnavailable) || !conn.Conn().IsClosed() {
+		t.Errorf("after %v the connection is open", err)
 	}
 }
 
@@ -117,15 +136,24 @@ func TestServerLog(t *testing.T) {
 	}
 	admin, err := pgx.Connect(ctx, server.DSN(s.pool.Config().ConnConfig.Database))
 	ok(err)
-	defer admin.Close(ctx) //nolint:errcheck // the server goes anyway
+	defer admin.Close(ctx)
 	_, err = admin.Exec(ctx, "DROP TABLE positions CASCADE")
 	ok(err)
 	if err := s.Append(ctx, []*session.Submission{sub}); err == nil {
 		t.Error("stored without a table")
 	}
 
-	text, err := os.ReadFile(server.LogFile)
-	ok(err)
+	inspectLog(t, server.LogFile)
+}
+
+// inspectLog checks that everything TestServerLog did has been logged, and
+// nothing of what it carried.
+func inspectLog(t *testing.T, file string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
 	log := string(text)
 	for _, expected := range []string{"ronde_append", "INSERT INTO missions", "duplicate key value", `relation "positions" does not exist`} {
 		if !strings.Contains(log, expected) {

@@ -17,6 +17,7 @@ const (
 	uniqueViolation     = "23505"
 	checkViolation      = "23514"
 	exclusionViolation  = "23P01"
+	readOnly            = "25006"
 	serialization       = "40001"
 	deadlock            = "40P01"
 )

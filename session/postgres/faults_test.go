@@ -3,11 +3,9 @@ package postgres_test
 import (
 	"context"
 	"errors"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -16,64 +14,7 @@ import (
 	"ronde/session"
 	"ronde/session/postgres"
 	"ronde/session/postgres/pgtest"
-	"ronde/session/storetest"
 )
-
-func TestMain(m *testing.M) {
-	storetest.Victim(func(ctx context.Context, source string) (session.Store, error) {
-		return postgres.Open(ctx, source, postgres.Options{})
-	})
-	os.Exit(m.Run())
-}
-
-// rounds returns how often a process is killed, in the short form and in the
-// long one.
-func rounds(short, long int) int {
-	if storetest.Long() {
-		return long
-	}
-	return short
-}
-
-// TestKill is I3 and P41: a node is killed while it appends.
-func TestKill(t *testing.T) {
-	d := newClockedDatabase(t, pgtest.Start(t))
-	storetest.Kill(t, storetest.Killing{
-		Source: d.dsn, Open: d.fixture, Rounds: rounds(3, 1000),
-		Strike: func(t *testing.T, victim *os.Process) { d.bury(t, victim) },
-	})
-}
-
-// TestKillServer is the same for the database: stopped at once, or its first
-// process killed.
-func TestKillServer(t *testing.T) {
-	server := pgtest.StartPrivate(t)
-	d := newClockedDatabase(t, server)
-	round := 0
-	storetest.Kill(t, storetest.Killing{
-		Source: d.dsn, Open: d.fixture, Rounds: rounds(2, 100),
-		Strike: func(t *testing.T, victim *os.Process) {
-			strike := func() error { return server.Stop(pgtest.Immediate) }
-			if round++; round%2 == 0 {
-				strike = func() error { return server.Signal(syscall.SIGKILL) }
-			}
-			if err := errors.Join(strike(), server.Restart()); err != nil {
-				t.Error(err)
-			}
-			d.bury(t, victim)
-		},
-	})
-}
-
-// bury kills a node and waits until the database has finished what the node
-// asked for last.
-func (d *database) bury(t *testing.T, node *os.Process) {
-	t.Helper()
-	if err := node.Kill(); err != nil {
-		t.Error(err)
-	}
-	d.until(t, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'ronde'", 0)
-}
 
 // TestTerminated: sessions of the database are ended while they append. Every
 // caller is told ErrUnavailable or the truth, and after sending again each ping
@@ -136,7 +77,6 @@ func TestFrozen(t *testing.T) {
 	server := pgtest.StartPrivate(t)
 	f := newFleet(t, newDatabase(t, server), 2)
 	s := f.open(t, postgres.Options{Patience: 500 * time.Millisecond, Writers: 2, Readers: 4})
-	m := f.missions[0]
 	batch := f.batch(2, 10)
 	if err := s.Append(t.Context(), batch); err != nil {
 		t.Fatal(err)
@@ -145,35 +85,8 @@ func TestFrozen(t *testing.T) {
 		t.Fatal(err)
 	}
 	next := f.batch(2, 10)
-	calls := map[string]func() error{
-		"Append": func() error { return s.Append(t.Context(), next) },
-		"Mission": func() error {
-			_, err := s.Mission(t.Context(), "acme", m.ID)
-			return err
-		},
-		"UpdateMission": func() error {
-			_, err := s.UpdateMission(t.Context(), "acme", m.ID, func(*session.Mission) error { return nil })
-			return err
-		},
-		"News": func() error {
-			_, err := s.News(t.Context(), []session.Known{{Ref: next[0].Ref}})
-			return err
-		},
-		"Track": func() error {
-			_, err := s.Track(t.Context(), "acme", m.ID, session.Cursor{}, 10)
-			return err
-		},
-		"Due": func() error {
-			_, err := s.Due(t.Context(), 1)
-			return err
-		},
-		"Open": func() error {
-			_, err := postgres.Open(t.Context(), f.dsn, postgres.Options{})
-			return err
-		},
-	}
 	var all sync.WaitGroup
-	for name, call := range calls {
+	for name, call := range callsOf(t, s, f.dsn, next) {
 		for range 3 { // more than there are connections
 			all.Go(func() {
 				begun := time.Now()
@@ -200,6 +113,37 @@ func TestFrozen(t *testing.T) {
 	}
 	if n := f.count(t, "SELECT count(*) FROM positions"); n != 40 {
 		t.Errorf("%d positions stored, want 40", n)
+	}
+}
+
+// callsOf returns one call of each kind.
+func callsOf(t *testing.T, s *postgres.Store, dsn string, batch []*session.Submission) map[string]func() error {
+	return map[string]func() error{
+		"Append": func() error { return s.Append(t.Context(), batch) },
+		"Mission": func() error {
+			_, err := s.Mission(t.Context(), "acme", batch[0].ID)
+			return err
+		},
+		"UpdateMission": func() error {
+			_, err := s.UpdateMission(t.Context(), "acme", batch[0].ID, func(*session.Mission) error { return nil })
+			return err
+		},
+		"News": func() error {
+			_, err := s.News(t.Context(), []session.Known{{Ref: batch[0].Ref}})
+			return err
+		},
+		"Track": func() error {
+			_, err := s.Track(t.Context(), "acme", batch[0].ID, session.Cursor{}, 10)
+			return err
+		},
+		"Due": func() error {
+			_, err := s.Due(t.Context(), 1)
+			return err
+		},
+		"Open": func() error {
+			_, err := postgres.Open(t.Context(), dsn, postgres.Options{})
+			return err
+		},
 	}
 }
 
@@ -256,6 +200,39 @@ func TestLockedMission(t *testing.T) {
 			t.Errorf("verdicts %v, want %d", sub.Verdicts, want)
 		}
 	}
+}
+
+// TestTransitionsGetThrough: a mission that is in every batch of several
+// writers, so that its lock is shared by somebody at any moment, can still be
+// paused and resumed.
+func TestTransitionsGetThrough(t *testing.T) {
+	f := newFleet(t, newDatabase(t, pgtest.Start(t)), 4)
+	s := f.open(t, postgres.Options{Patience: time.Minute})
+	over := make(chan struct{})
+	var writers sync.WaitGroup
+	for i := range 4 {
+		own := &fleet{database: f.database, missions: f.missions, sealed: f.sealed, next: int64(i) * 1_000_000}
+		writers.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				default:
+				}
+				if err := s.Append(t.Context(), own.batch(4, 5)); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for range 10 {
+		for _, a := range []session.Action{session.Pause, session.Resume} {
+			apply(t, s, f.missions[0], a)
+		}
+	}
+	close(over)
+	writers.Wait()
 }
 
 // TestCutOff: the server cuts off a statement that waits too long, and neither
@@ -321,4 +298,3 @@ func TestTooManyConnections(t *testing.T) {
 		t.Errorf("Open of a full server: %v", err)
 	}
 }
-

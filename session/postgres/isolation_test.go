@@ -79,7 +79,7 @@ func (p *populated) session(t *testing.T, tenant string) *pgx.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close(t.Context()) }) //nolint:errcheck // the test is over
+	t.Cleanup(func() { conn.Close(t.Context()) })
 	setup := "SET ROLE ronde_app"
 	if tenant != "" {
 		setup += fmt.Sprintf("; SET ronde.tenant = '%s'", tenant)
@@ -208,7 +208,8 @@ func TestApplicationRole(t *testing.T) {
 		"CREATE FUNCTION now() RETURNS timestamptz LANGUAGE sql AS 'SELECT NULL::timestamptz'",
 		"CREATE TABLE loot (x text)", "CREATE SCHEMA loot", "CREATE ROLE loot", "SET ROLE ronde_judge", "SET ROLE ronde_owner",
 		"SELECT ronde_good('{}', '{}', '{}', '{}', '{}', '{}', '{}')",
-		"SELECT ronde_settle('{}', '{}', '{}', '{}', '{}', '{}', 0, '{}')",
+		"SELECT ronde_settle('{}', '{}', '{}', '{}', '{}', '{}', '{}')",
+		"SELECT ronde_keep('{}', '{}', '{}', '{}', '{}', '{}', 0, '{}')",
 		"SET log_statement = 'all'", "INSERT INTO ronde_schema (version_id, is_applied) VALUES (99, true)",
 	} {
 		if _, err := conn.Exec(t.Context(), sql); codeOf(err) != denied {

@@ -71,7 +71,7 @@ func ensureRoles(ctx context.Context, config *pgx.ConnConfig) error {
 	if err != nil {
 		return storeError(err)
 	}
-	defer conn.Close(ctx) //nolint:errcheck // nothing depends on it any more
+	defer conn.Close(ctx)
 	var missing []string
 	var super bool
 	err = conn.QueryRow(ctx, `SELECT
@@ -126,7 +126,7 @@ func Version(ctx context.Context, dsn string) (int64, error) {
 	if err != nil {
 		return 0, storeError(err)
 	}
-	defer conn.Close(ctx) //nolint:errcheck // nothing depends on it any more
+	defer conn.Close(ctx)
 	var known bool
 	if err := conn.QueryRow(ctx, "SELECT to_regclass('public."+versionTable+"') IS NOT NULL").Scan(&known); err != nil || !known {
 		return 0, storeError(err)
@@ -139,4 +139,3 @@ func Version(ctx context.Context, dsn string) (int64, error) {
 	err = conn.QueryRow(ctx, "SELECT max(version_id) FROM public."+versionTable+" WHERE is_applied").Scan(&version)
 	return version.Int64, storeError(err)
 }
-

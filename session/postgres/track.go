@@ -127,7 +127,7 @@ func (s *Store) Latest(ctx context.Context, tenant string, id uuid.UUID, n int) 
 
 // planForDay has the rest of the transaction planned for its arguments, so that
 // only the partition of the day asked for is opened and locked.
-const planForDay = "SET LOCAL plan_cache_mode = force_custom_plan"
+const planForDay = "SELECT set_config('plan_cache_mode', 'force_custom_plan', true)"
 
 func (s *Store) rows(ctx context.Context, tenant, sql string, args ...any) ([]session.Row, error) {
 	var found []session.Row

@@ -27,8 +27,10 @@ END $$;
 CREATE POLICY tenant ON tenants USING (name = ronde_tenant());
 ALTER TABLE tenants ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 
-CREATE POLICY tenant ON positions USING (EXISTS (
-    SELECT FROM missions m WHERE m.id = positions.mission AND m.tenant = ronde_tenant()));
+-- A scalar subquery, because an EXISTS may be planned as a scan of all the
+-- tenant's missions.
+CREATE POLICY tenant ON positions USING (
+    (SELECT m.tenant FROM missions m WHERE m.id = positions.mission) = ronde_tenant());
 ALTER TABLE positions ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 
 -- A mission with everything that decides over it, read in one piece. Times

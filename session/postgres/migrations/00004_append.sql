@@ -24,31 +24,60 @@ LANGUAGE sql STABLE AS $$
 $$;
 -- +goose StatementEnd
 
--- ronde_compare says what became of a good ping, given what is stored in its
--- slot now, if anything, and whether this transaction stored that. The first 8
--- bytes of a sealed position tell whether it is this very ping
--- (session.FingerprintSize).
+-- ronde_compare says what became of a good ping, given what took its slot and
+-- whether this transaction put that there. The first 8 bytes of a sealed
+-- position tell whether two are the same ping (session.FingerprintSize).
 -- +goose StatementBegin
-CREATE FUNCTION ronde_compare(sealed bytea, is_first boolean, first_sealed bytea, stored_sealed bytea, stored_now boolean)
+CREATE FUNCTION ronde_compare(sealed bytea, is_first boolean, taken_by bytea, taken_now boolean)
 RETURNS smallint LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN is_first AND coalesce(stored_now, true) THEN 1                                             -- stored
-                WHEN substr(coalesce(stored_sealed, first_sealed), 1, 8) = substr(sealed, 1, 8) THEN 2 -- unchanged
-                ELSE 7 END::smallint                                                                   -- too frequent
+    SELECT CASE WHEN is_first AND taken_now THEN 1 -- stored
+                WHEN substr(taken_by, 1, 8) = substr(sealed, 1, 8) THEN 2 -- unchanged
+                ELSE 7 -- too frequent
+           END::smallint
 $$;
 -- +goose StatementEnd
 
--- ronde_settle finishes what ronde_append judged good: it keeps the latest of
--- missions without a track, and tells new positions from those whose slot was
--- taken. It returns the verdicts with those of taken slots replaced.
+-- ronde_settle tells, of the good pings that belong to a track, new ones from
+-- those whose slot was taken, and returns the verdicts with those of the latter
+-- replaced.
 -- +goose StatementBegin
 CREATE FUNCTION ronde_settle(
     s_tenant text[], s_mission uuid[], s_agent text[],
-    p_submission integer[], p_time bigint[], p_sealed bytea[],
-    now_ms bigint, INOUT verdicts smallint[])
+    p_submission integer[], p_time bigint[], p_sealed bytea[], INOUT verdicts smallint[])
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    day  record;
+    ping record;
+BEGIN
+    -- A day at a time, and planned for that day, so that only its partition is
+    -- opened and locked.
+    FOR day IN
+        SELECT g.expires_on, array_agg(g.n) AS n, array_agg(g.mission) AS mission, array_agg(g.agent) AS agent,
+               array_agg(g.slot) AS slot, array_agg(g.sealed) AS sealed, array_agg(g.is_first) AS is_first
+        FROM ronde_good(s_tenant, s_mission, s_agent, p_submission, p_time, p_sealed, verdicts) g
+        WHERE g.track GROUP BY g.expires_on
+    LOOP
+        FOR ping IN EXECUTE
+            'SELECT g.n, ronde_compare(g.sealed, g.is_first, p.sealed, p.xmin = pg_current_xact_id()::xid) AS verdict
+             FROM unnest($2, $3, $4, $5, $6, $7) AS g(n, mission, agent, slot, sealed, is_first)
+             JOIN positions p ON p.expires_on = $1 AND p.mission = g.mission AND p.agent = g.agent AND p.slot = g.slot'
+            USING day.expires_on, day.n, day.mission, day.agent, day.slot, day.sealed, day.is_first
+        LOOP
+            verdicts[ping.n] := ping.verdict;
+        END LOOP;
+    END LOOP;
+END $$;
+-- +goose StatementEnd
+
+-- ronde_keep keeps, of the good pings of missions without a track, each agent's
+-- latest, and returns the verdicts with those of taken slots replaced.
+-- +goose StatementBegin
+CREATE FUNCTION ronde_keep(
+    s_tenant text[], s_mission uuid[], s_agent text[],
+    p_submission integer[], p_time bigint[], p_sealed bytea[], now_ms bigint, INOUT verdicts smallint[])
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     good CONSTANT smallint[] := verdicts;
-    day  date;
     ping record;
 BEGIN
     -- Only of an open window: what a pause or an end removed stays removed.
@@ -63,29 +92,13 @@ BEGIN
         WHERE l.slot < excluded.slot;
 
     FOR ping IN
-        SELECT g.n, ronde_compare(g.sealed, g.is_first, g.first_sealed, l.sealed, l.xmin = pg_current_xact_id()::xid) AS verdict
+        SELECT g.n, ronde_compare(g.sealed, g.is_first, coalesce(l.sealed, g.first_sealed),
+                   l.slot IS NULL OR l.xmin = pg_current_xact_id()::xid) AS verdict
         FROM ronde_good(s_tenant, s_mission, s_agent, p_submission, p_time, p_sealed, good) g
         LEFT JOIN latest l ON l.mission = g.mission AND l.agent = g.agent AND l.slot = g.slot
         WHERE NOT g.track
     LOOP
         verdicts[ping.n] := ping.verdict;
-    END LOOP;
-
-    -- A day at a time, and planned for that day, so that only its partition is
-    -- opened and locked.
-    FOR day IN
-        SELECT DISTINCT g.expires_on
-        FROM ronde_good(s_tenant, s_mission, s_agent, p_submission, p_time, p_sealed, good) g WHERE g.track
-    LOOP
-        FOR ping IN EXECUTE
-            'SELECT g.n, ronde_compare(g.sealed, g.is_first, g.first_sealed, p.sealed, p.xmin = pg_current_xact_id()::xid) AS verdict
-             FROM ronde_good($2, $3, $4, $5, $6, $7, $8) g
-             JOIN positions p ON p.expires_on = $1 AND p.mission = g.mission AND p.agent = g.agent AND p.slot = g.slot
-             WHERE g.track AND g.expires_on = $1'
-            USING day, s_tenant, s_mission, s_agent, p_submission, p_time, p_sealed, good
-        LOOP
-            verdicts[ping.n] := ping.verdict;
-        END LOOP;
     END LOOP;
 END $$;
 -- +goose StatementEnd
@@ -185,9 +198,12 @@ BEGIN
     INTO verdicts, good, inserted, others
     FROM judged j;
 
-    -- Rarely: some were stored before, or belong to a mission without a track.
-    IF inserted < good OR others THEN
-        verdicts := ronde_settle(s_tenant, s_mission, s_agent, p_submission, p_time, p_sealed, now_ms, verdicts);
+    -- Some were stored before, or came twice.
+    IF inserted < good THEN
+        verdicts := ronde_settle(s_tenant, s_mission, s_agent, p_submission, p_time, p_sealed, verdicts);
+    END IF;
+    IF others THEN
+        verdicts := ronde_keep(s_tenant, s_mission, s_agent, p_submission, p_time, p_sealed, now_ms, verdicts);
     END IF;
 END $$;
 -- +goose StatementEnd
@@ -200,6 +216,7 @@ GRANT CREATE ON SCHEMA public TO ronde_judge;
 ALTER FUNCTION ronde_good OWNER TO ronde_judge;
 ALTER FUNCTION ronde_compare OWNER TO ronde_judge;
 ALTER FUNCTION ronde_settle OWNER TO ronde_judge;
+ALTER FUNCTION ronde_keep OWNER TO ronde_judge;
 ALTER FUNCTION ronde_append OWNER TO ronde_judge;
 REVOKE CREATE ON SCHEMA public FROM ronde_judge;
 GRANT EXECUTE ON FUNCTION ronde_append TO ronde_app;
