@@ -57,9 +57,9 @@ func (p *Progress) Newer(q *Progress) bool {
 // epoch) and reports whether it changed anything. A fix older than the newest,
 // or made up by an app, changes nothing.
 //
-// A fix inside the site, its accuracy allowed for, is an arrival at once;
-// leaving takes two fixes in a row that are clearly outside, so that a noisy
-// fix at the border does not flap.
+// A fix inside the site is an arrival at once; leaving takes two fixes in a row
+// that are clearly outside, their accuracy allowed for, so that a noisy fix at
+// the border does not flap.
 func (p *Progress) Fold(site *geo.Site, at int64, fix *geo.Position) bool {
 	if fix.Mock || at <= p.Timestamp {
 		return false

@@ -52,6 +52,7 @@ func missionIn(t *testing.T, s session.State, action session.Action) *session.Mi
 	switch action {
 	case session.WithdrawSOS, session.AcknowledgeSOS, session.CloseSOS:
 		apply(t, m, start, session.Command{Action: session.RaiseSOS, By: session.ByAgent, Agent: "me"})
+	default: // finds enough to do
 	}
 	if s == session.Scheduled {
 		return m
@@ -69,6 +70,7 @@ func missionIn(t *testing.T, s session.State, action session.Action) *session.Mi
 		apply(t, m, minute(1), session.Command{Action: session.Pause})
 	case session.Ended:
 		apply(t, m, minute(1), session.Command{Action: session.End})
+	default: // it is active
 	}
 	return m
 }

@@ -108,6 +108,7 @@ func benchmarkInsert(b *testing.B, n int) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	defer func() { _ = insert.Close() }()
 	var missions []any
 	for range n {
 		missions = append(missions, session.NewID().String())

@@ -84,7 +84,7 @@ func (s *Store) Now(context.Context) (time.Time, error) {
 func (s *Store) read(ctx context.Context, f func(q queryer) error) error {
 	tx, err := s.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
-		return classify(err)
+		return fmt.Errorf("%w: %w", session.ErrUnavailable, err)
 	}
 	defer func() { _ = tx.Rollback() }() // it changed nothing
 	return classify(f(func(query string, args ...any) (*sql.Rows, error) {

@@ -5,8 +5,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
-
-	sqlite3 "github.com/mattn/go-sqlite3"
 )
 
 // writer is the one connection that writes, and whose turn it is.
@@ -101,18 +99,11 @@ func (w *writer) begin() error {
 	return err
 }
 
-// rollback undoes the transaction. SQLite does so by itself after some
-// failures; and if the connection still is in one afterwards, it is given up,
-// which undoes it too.
+// rollback undoes the transaction. If that fails, as it does when SQLite has
+// undone it by itself, the connection is given up: a new one is in no
+// transaction for sure.
 func (w *writer) rollback() {
-	_, _ = w.conn.ExecContext(context.Background(), "ROLLBACK")
-	idle := false
-	err := w.conn.Raw(func(conn any) error {
-		c, ok := conn.(*sqlite3.SQLiteConn)
-		idle = ok && c.AutoCommit()
-		return nil
-	})
-	if err != nil || !idle {
+	if _, err := (&tx{w: w}).exec("ROLLBACK"); err != nil {
 		w.discard()
 	}
 }
@@ -133,7 +124,7 @@ func (w *writer) discard() {
 
 // exec runs a statement and returns how many rows it changed.
 func (t *tx) exec(query string, args ...any) (int64, error) {
-	stmt, err := t.w.prepared(query)
+	stmt, err := t.w.prepared(query) //nolint:sqlclosecheck // it stays prepared: discard closes it
 	if err != nil {
 		return 0, err
 	}
@@ -146,7 +137,7 @@ func (t *tx) exec(query string, args ...any) (int64, error) {
 
 // query is the queryer of the transaction.
 func (t *tx) query(query string, args ...any) (*sql.Rows, error) {
-	stmt, err := t.w.prepared(query)
+	stmt, err := t.w.prepared(query) //nolint:sqlclosecheck // it stays prepared: discard closes it
 	if err != nil {
 		return nil, err
 	}

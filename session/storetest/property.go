@@ -25,27 +25,6 @@ func testModel(w *world) {
 	seen.check(w)
 }
 
-// tally counts what the schedules led to, so that a generator that went dull
-// is noticed.
-type tally map[string]int
-
-func (t tally) check(w *world) {
-	w.Logf("%v", map[string]int(t))
-	for _, v := range []session.Verdict{
-		session.Stored, session.Unchanged, session.TooFrequent, session.OutsideWindow, session.Future,
-		session.NotActive, session.MissionPaused, session.MissionPausedOutside,
-	} {
-		if t[name(v)] == 0 {
-			w.Errorf("no schedule led to a ping that is %s", name(v))
-		}
-	}
-	for _, what := range []string{"removed", "end", "resume", "resume_agent", "add_agent", "relieve", "agent_located"} {
-		if t[what] == 0 {
-			w.Errorf("no schedule led to %s", what)
-		}
-	}
-}
-
 // machine drives a store and the model side by side.
 type machine struct {
 	*rapid.T
@@ -67,7 +46,7 @@ func newMachine(w *world, rt *rapid.T, seen tally) *machine {
 		m.StartsAt = start.Add(time.Duration(i) * 20 * time.Minute)
 		m.EndsAt, m.Overrun = start.Add(2*time.Hour), 30*time.Minute
 		m.Deadline = m.EndsAt.Add(m.Overrun)
-		m.Policy.MinInterval = rapid.SampledFrom([]time.Duration{50 * time.Millisecond, time.Second, 7 * time.Second}).Draw(rt, "interval")
+		m.Policy.MinInterval = []time.Duration{50 * time.Millisecond, time.Second, 7 * time.Second}[dice(rt, 3)]
 		k.clock(start.Add(-2 * time.Hour))
 		k.must(w.Store.CreateMission(w.Context(), m))
 		k.missions = append(k.missions, newModelMission(m))
@@ -75,9 +54,10 @@ func newMachine(w *world, rt *rapid.T, seen tally) *machine {
 	k.missions[0].others, k.missions[1].others = k.missions[1:], k.missions[:1]
 	k.clock(start.Add(-30 * time.Minute))
 	// Most schedules start with something going on.
-	if opening := rapid.IntRange(0, 9).Draw(rt, "opening"); opening > 0 {
+	k.moments = []int64{k.now}
+	if opening := dice(rt, 8); opening > 0 {
 		k.carryOut(rt, k.missions[0], session.Command{Action: session.Begin, By: session.ByPlatform})
-		if opening > 4 {
+		if opening > 2 {
 			k.carryOut(rt, k.missions[0], session.Command{Action: session.PauseAgent, By: session.ByAgent, Agent: "shared"})
 			k.carryOut(rt, k.missions[1], session.Command{Action: session.Begin, By: session.ByPlatform})
 		}
@@ -86,25 +66,37 @@ func newMachine(w *world, rt *rapid.T, seen tally) *machine {
 }
 
 func (k *machine) run() {
+	steps := []struct {
+		weight int
+		do     func(*rapid.T)
+	}{
+		{12, k.ping},
+		{6, k.advance},
+		{2, k.commander(session.Begin, session.ByPlatform)},
+		{2, k.commander(session.Pause, session.ByOperator)},
+		{2, k.commander(session.Resume, session.ByOperator)},
+		{2, k.commander(session.PauseAgent, session.ByAgent)},
+		{2, k.commander(session.ResumeAgent, session.ByAgent)},
+		{1, k.commander(session.Relieve, session.ByPlatform)},
+		{1, k.commander(session.AddAgent, session.ByPlatform)},
+		{1, k.commander(session.Extend, session.ByPlatform)},
+		{1, func(rt *rapid.T) {
+			[]func(*rapid.T){
+				k.leap, func(*rapid.T) { k.closeDue() },
+				k.commander(session.End, session.ByPlatform), k.commander(session.End, session.ByAgent),
+				k.commander(session.Cancel, session.ByPlatform),
+			}[dice(rt, 5)](rt)
+		}},
+	}
+	var choices []func(*rapid.T)
+	for _, s := range steps {
+		for range s.weight {
+			choices = append(choices, s.do)
+		}
+	}
 	k.Repeat(map[string]func(*rapid.T){
-		"": k.check,
-		// Of what comes often there are several.
-		"advance": k.advance, "wait": k.advance, "march": k.advance,
-		"ping": k.ping, "send": k.ping, "flush": k.ping, "resend": k.ping, "stream": k.ping, "drain": k.ping,
-		"leap": k.rarely(k.leap),
-
-		"begin":        k.commander(session.Begin, session.ByPlatform),
-		"pause":        k.commander(session.Pause, session.ByOperator),
-		"resume":       k.commander(session.Resume, session.ByOperator),
-		"end":          k.rarely(k.commander(session.End, session.ByPlatform)),
-		"end by agent": k.rarely(k.commander(session.End, session.ByAgent)),
-		"cancel":       k.rarely(k.commander(session.Cancel, session.ByPlatform)),
-		"pause agent":  k.commander(session.PauseAgent, session.ByAgent),
-		"resume agent": k.commander(session.ResumeAgent, session.ByAgent),
-		"relieve":      k.rarely(k.commander(session.Relieve, session.ByPlatform)),
-		"add":          k.commander(session.AddAgent, session.ByPlatform),
-		"extend":       k.commander(session.Extend, session.ByPlatform),
-		"close due":    func(*rapid.T) { k.closeDue() },
+		"":     k.check,
+		"step": func(rt *rapid.T) { choices[dice(rt, len(choices))](rt) },
 	})
 }
 
@@ -120,64 +112,56 @@ func (k *machine) must(err error) {
 	}
 }
 
-// rarely lets an action through one time in sixteen: most schedules that it
-// leaves over are dull.
-func (k *machine) rarely(do func(*rapid.T)) func(*rapid.T) {
-	return func(rt *rapid.T) {
-		if rapid.IntRange(1, 16).Draw(rt, "dice") == 16 {
-			do(rt)
-		}
-	}
-}
-
 func (k *machine) advance(rt *rapid.T) {
-	k.clock(time.UnixMilli(k.now + rapid.OneOf(
-		rapid.Int64Range(1, 2), rapid.Int64Range(1, 5_000), rapid.Int64Range(1, 90_000), rapid.Int64Range(60_000, 600_000),
-	).Draw(rt, "by")))
+	longest := []int64{2, 5_000, 90_000, 600_000}[dice(rt, 4)]
+	k.clock(time.UnixMilli(k.now + between(rt, 1, longest)))
 }
 
 // leap goes close to a deadline, before or beyond it.
 func (k *machine) leap(rt *rapid.T) {
-	to := rapid.SampledFrom(k.missions).Draw(rt, "mission").deadline + rapid.Int64Range(-100_000, 100_000).Draw(rt, "off")
+	to := k.missions[dice(rt, 2)].deadline + between(rt, -100_000, 100_000)
 	k.clock(time.UnixMilli(max(to, k.now)))
 }
 
-// time draws a time that a phone may state: close to now with a skewed clock,
-// close to where a window opened or closed, or any.
-func (k *machine) time(rt *rapid.T, label string) int64 {
-	gens := []*rapid.Generator[int64]{
-		rapid.Map(rapid.Int64Range(-90_000, 90_000), func(skew int64) int64 { return k.now + skew }),
-		rapid.Map(rapid.Int64Range(0, 600_000), func(late int64) int64 { return k.now - late }),
-		rapid.Int64Range(start.UnixMilli()-2_000_000, k.now+70_000),
-	}
-	if len(k.moments) > 0 {
-		near := rapid.Map(rapid.SampledFrom(k.moments), func(t int64) int64 { return t })
-		gens = append(gens, near,
-			rapid.Map(near, func(t int64) int64 { return t - 1 }), rapid.Map(near, func(t int64) int64 { return t + 1 }))
-	}
-	return rapid.OneOf(gens...).Draw(rt, label)
+// time draws a time that a phone may state.
+func (k *machine) time(rt *rapid.T) int64 {
+	moment := k.moments[dice(rt, len(k.moments))]
+	span := [][2]int64{
+		{k.now - 90_000, k.now + 90_000}, // by a clock that runs slow or fast
+		{k.now - 10_000, k.now},
+		{k.now - 600_000, k.now}, // late
+		{moment - 1, moment + 1}, // at the very edge of a window
+		{moment - 5_000, moment + 5_000},
+		{start.UnixMilli() - 2_000_000, k.now + 70_000}, // any
+	}[dice(rt, 6)]
+	return between(rt, span[0], span[1])
 }
 
 // agent draws an agent, most often one who is on the mission from the start.
 func (k *machine) agent(rt *rapid.T, m *modelMission) string {
-	if m == k.missions[0] {
-		return rapid.SampledFrom([]string{"x", "shared", "x", "shared", "x", "shared", "y", "stranger"}).Draw(rt, "agent")
+	own, other := "x", "y"
+	if m == k.missions[1] {
+		own, other = other, own
 	}
-	return rapid.SampledFrom([]string{"y", "shared", "y", "shared", "y", "shared", "x", "stranger"}).Draw(rt, "agent")
+	if n := dice(rt, 16); n < 2 {
+		return []string{other, "stranger"}[n]
+	}
+	return []string{own, "shared"}[dice(rt, 2)]
 }
 
 // commander returns an action that commands one of the missions.
 func (k *machine) commander(action session.Action, by session.Reason) func(*rapid.T) {
 	return func(rt *rapid.T) {
-		m := rapid.SampledFrom(k.missions).Draw(rt, "mission")
+		m := k.missions[dice(rt, 2)]
 		c := session.Command{Action: action, By: by, Agent: k.agent(rt, m)}
 		switch action {
 		case session.End, session.PauseAgent:
-			if rapid.Bool().Draw(rt, "dated") {
-				c.At = time.UnixMilli(k.time(rt, "at"))
+			if dice(rt, 2) == 1 {
+				c.At = time.UnixMilli(k.time(rt))
 			}
 		case session.Extend:
-			c.EndsAt = time.UnixMilli(m.ends + rapid.Int64Range(-3_600_000, 3_600_000).Draw(rt, "by"))
+			c.EndsAt = time.UnixMilli(m.ends + between(rt, -1_200_000, 3_600_000))
+		default: // takes effect now
 		}
 		k.carryOut(rt, m, c)
 	}
@@ -236,13 +220,13 @@ func (k *machine) closeDue() {
 func (k *machine) ping(rt *rapid.T) {
 	var batch []*session.Submission
 	var want [][]session.Verdict
-	for range rapid.IntRange(1, 3).Draw(rt, "submissions") {
-		m := rapid.SampledFrom(k.missions).Draw(rt, "mission")
+	for range 1 + dice(rt, 3) {
+		m := k.missions[dice(rt, 2)]
 		agent := k.agent(rt, m)
-		variant := byte(rapid.IntRange(0, 1).Draw(rt, "variant"))
+		variant := byte(dice(rt, 2))
 		var times []time.Time
-		for range rapid.IntRange(1, 5).Draw(rt, "pings") {
-			times = append(times, time.UnixMilli(k.time(rt, "timestamp")))
+		for range 1 + dice(rt, 5) {
+			times = append(times, time.UnixMilli(k.time(rt)))
 		}
 		s := submit(m.id, agent, variant, times...)
 		batch = append(batch, s)

@@ -48,7 +48,7 @@ func testTrack(w *world) {
 		if i%20 == 19 {
 			clock += time.Hour // silence
 		}
-		clock += time.Duration(random.IntN(5_000)) * time.Millisecond
+		clock += time.Duration(random.IntN(40_000)) * time.Millisecond
 	}
 	slices.SortFunc(want, func(a, b session.Row) int {
 		if c := a.At.Compare(b.At); c != 0 {
