@@ -7,8 +7,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Geodesic distances on WGS 84, in metres, from Karney's published test set
-// style of problems: computed with an ellipsoidal library, not with this one.
+// Geodesic distances on the WGS 84 ellipsoid, computed by another library.
 func TestDistanceAgainstGeodesic(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -28,7 +28,7 @@ const (
 var apiKeyEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
 // NewAPIKey returns a new API key of the tenant, and the key as it is printed,
-// once: k holds only the hash of its secret. CreatedAt is left for the store's
+// once: k holds only the hash of its secret. CreatedAt is to be set from the store's
 // clock. ErrInvalid for a bad tenant, a role other than Platform, Operator and
 // Auditor, and a label that does not fit on one line; an empty one does.
 func NewAPIKey(tenant string, role Role, label string) (k APIKey, printed string, err error) {

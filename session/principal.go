@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -50,10 +51,8 @@ func (p *Principal) Live(m *Mission, now time.Time) error {
 			return ErrRevoked
 		}
 	case Viewer:
-		for _, id := range m.RevokedLinks {
-			if id == p.Subject {
-				return ErrRevoked
-			}
+		if slices.Contains(m.RevokedLinks, p.Subject) {
+			return ErrRevoked
 		}
 	default: // API keys are looked up at each request
 	}

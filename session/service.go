@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,8 +23,8 @@ type Service struct {
 	Changed func(*Mission)
 }
 
-// How long a link and an agent token outlive the mission's deadline: long
-// enough for a page to be told that the mission is over.
+// tokenGrace is how long a link and an agent token outlive the end that is
+// possible when they are made: long enough to be told that the mission is over.
 const tokenGrace = time.Hour
 
 // CreateMission validates and stores a new mission of the caller's tenant.
@@ -168,7 +169,7 @@ func (s *Service) Append(ctx context.Context, batch []*Submission) error {
 	}
 	var again []*Submission
 	for _, sub := range batch {
-		if unsealed(sub) && s.seal(ctx, sub) {
+		if slices.Contains(sub.Verdicts, Unsealed) && s.seal(ctx, sub) {
 			again = append(again, sub)
 		}
 	}
@@ -195,15 +196,6 @@ func (s *Service) seal(ctx context.Context, sub *Submission) bool {
 	return true
 }
 
-func unsealed(sub *Submission) bool {
-	for _, v := range sub.Verdicts {
-		if v == Unsealed {
-			return true
-		}
-	}
-	return false
-}
-
 // IssueAgentToken returns a token with which the agent's phone opens its
 // socket, and when it expires. ErrNotFound for an agent who is not on the
 // mission, ErrState for a mission that is over.
@@ -219,7 +211,9 @@ func (s *Service) IssueAgentToken(ctx context.Context, p *Principal, id uuid.UUI
 	if m.State.Over() {
 		return "", time.Time{}, ErrState.Because("the mission is over")
 	}
-	expires := m.Deadline.Add(tokenGrace)
+	// The mission may still be extended, and a phone must not be thrown out then:
+	// what ends its right is the mission's state, not the token.
+	expires := m.StartsAt.Add(MaxDuration + tokenGrace)
 	token, err := s.Tokens.Issue(ctx, Principal{
 		Role: AgentRole, Tenant: p.Tenant, Subject: NewID(), Mission: id, Agent: agent,
 		Issued: m.ReadAt, Expires: expires,

@@ -73,8 +73,8 @@ func (q *missionRequest) mission() (*session.Mission, error) {
 	}
 	m := &session.Mission{
 		Reference: q.Reference, Site: site, StartsAt: q.StartsAt, EndsAt: q.EndsAt, Policy: policy,
-		Overrun:    scaled(q.OverrunMinutes, time.Minute, 120*time.Minute),
-		EarlyBegin: scaled(q.EarlyMinutes, time.Minute, 60*time.Minute),
+		Overrun:    scaled(q.OverrunMinutes, time.Minute, session.DefaultOverrun),
+		EarlyBegin: scaled(q.EarlyMinutes, time.Minute, session.DefaultEarlyBegin),
 	}
 	for i := range q.Checkpoints {
 		c, err := q.Checkpoints[i].checkpoint(fmt.Sprintf("checkpoints[%d]", i))

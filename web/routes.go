@@ -123,9 +123,13 @@ func Routes() []Route {
 		{Method: "GET", Path: "/v1/openapi.json", Name: "getOpenAPI", Summary: "This document",
 			Public: true, bind: plain((*Server).serveOpenAPI)},
 		{Method: "GET", Path: "/{$}", Kind: Page, Name: "home", Summary: "The home page",
-			Public: true, bind: plain((*Server).servePage)},
+			Public: true, bind: plain((*Server).serveHome)},
 		{Method: "GET", Path: "/live", Kind: Page, Name: "livePage", Summary: "The client's page",
-			Public: true, bind: plain((*Server).servePage)},
+			Public: true, bind: built("live.html")},
+		{Method: "GET", Path: "/assets/{file}", Kind: Page, Name: "asset", Summary: "A file of the pages",
+			Public: true, Refusals: []string{codeNotFound}, bind: plain((*Server).serveAsset)},
+		{Method: "GET", Path: "/favicon.svg", Kind: Page, Name: "icon", Summary: "The icon of the pages",
+			Public: true, Refusals: []string{codeNotFound}, bind: plain((*Server).serveAsset)},
 	}
 }
 

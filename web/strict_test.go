@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The bad bodies of inputs.md and P28: each refused, each naming the member.
+// P28, with every bad body that a client is known to send: each refused, each naming the member.
 func TestStrictBodies(t *testing.T) {
 	w := newWorld(t)
 	swap := func(old, replacement string) string {

@@ -34,19 +34,15 @@ func (apikeyCreate) Help() string {
 
 // Run makes the key.
 func (cmd apikeyCreate) Run(ctx context.Context, c configs.Config, s streams) error {
-	k, printed, err := session.NewAPIKey(cmd.Tenant, session.Role(cmd.Role), cmd.Label)
-	if err != nil {
+	var k session.APIKey
+	var printed string
+	err := withStore(ctx, c, func(store session.Store) (err error) {
+		k, printed, err = createKey(ctx, store, cmd.Tenant, session.Role(cmd.Role), cmd.Label)
+		return err
+	})
+	if errors.Is(err, session.ErrInvalid) {
 		return usageError{err}
 	}
-	err = withStore(ctx, c, func(store session.Store) error {
-		if err := store.EnsureTenant(ctx, cmd.Tenant); err != nil {
-			return err
-		}
-		if k.CreatedAt, err = store.Now(ctx); err != nil {
-			return err
-		}
-		return store.CreateAPIKey(ctx, k)
-	})
 	if err != nil {
 		return err
 	}
@@ -58,6 +54,20 @@ func (cmd apikeyCreate) Run(ctx context.Context, c configs.Config, s streams) er
 	}
 	_, err = fmt.Fprintln(s.out, printed)
 	return err
+}
+
+// createKey makes a key, and its tenant if needed. The printed form is all there ever is of its secret.
+func createKey(ctx context.Context, store session.Store, tenant string, role session.Role, label string) (k session.APIKey, printed string, err error) {
+	if k, printed, err = session.NewAPIKey(tenant, role, label); err != nil {
+		return k, "", err
+	}
+	if err = store.EnsureTenant(ctx, tenant); err != nil {
+		return k, "", err
+	}
+	if k.CreatedAt, err = store.Now(ctx); err != nil {
+		return k, "", err
+	}
+	return k, printed, store.CreateAPIKey(ctx, k)
 }
 
 type keyInfo struct {

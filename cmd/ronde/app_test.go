@@ -101,12 +101,8 @@ func startAppOn(t *testing.T, dsn string) *testApp {
 // newKey makes an API key as ronde apikey create does.
 func (a *testApp) newKey(tenant string, role session.Role) string {
 	a.t.Helper()
-	k, printed, err := session.NewAPIKey(tenant, role, "test")
+	_, printed, err := createKey(a.t.Context(), a.service.Store, tenant, role, "test")
 	check(a.t, err)
-	check(a.t, a.service.Store.EnsureTenant(a.t.Context(), tenant))
-	k.CreatedAt, err = a.service.Store.Now(a.t.Context())
-	check(a.t, err)
-	check(a.t, a.service.Store.CreateAPIKey(a.t.Context(), k))
 	return printed
 }
 

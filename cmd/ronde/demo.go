@@ -108,18 +108,8 @@ type demo struct {
 
 // prepare makes the tenant, the missions and the phones, and prints what there is to see.
 func (d *demo) prepare(ctx context.Context) error {
-	store := d.app.service.Store
-	if err := store.EnsureTenant(ctx, d.platform.Tenant); err != nil {
-		return err
-	}
-	key, printed, err := session.NewAPIKey(d.platform.Tenant, session.Operator, "demo")
+	_, printed, err := createKey(ctx, d.app.service.Store, d.platform.Tenant, session.Operator, "demo")
 	if err != nil {
-		return err
-	}
-	if key.CreatedAt, err = store.Now(ctx); err != nil {
-		return err
-	}
-	if err := store.CreateAPIKey(ctx, key); err != nil {
 		return err
 	}
 	fmt.Fprintf(d.out, "Ronde demo at %s — everything is made up, and gone when you press Ctrl-C.\n\n", d.app.config.PublicURL)
