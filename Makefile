@@ -15,7 +15,7 @@ lint := go tool -modfile=.ci/tools/go.mod golangci-lint
 # Packages with a function of this kind in their tests: $(call having,Benchmark)
 having = $(shell grep -rlE '^func $(1)[A-Z]' --include='*_test.go' --exclude-dir=node_modules . | xargs -r dirname | sort -u)
 
-.PHONY: help run build test check lint bench fuzz chaos deps
+.PHONY: help run build pages test check lint bench fuzz chaos deps
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
@@ -23,10 +23,16 @@ help: ## list the targets
 run: build ## build everything and start the demo
 	bin/ronde demo
 
-build: ## build bin/ronde
+build: pages ## build bin/ronde, with the pages inside
 	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ronde ./cmd/ronde
 
-test: deps ## bring what the tests need, then run them all under the race detector
+# The pages are built when a source of theirs is newer. Where they cannot be, Go builds and tests without them.
+pages: web/dist/live.html ## build the pages into web/dist
+web/dist/live.html: $(shell find web/ui tracker/testdata/frames -type f -not -path '*/node_modules/*')
+	cd web/ui && npm ci --no-audit --no-fund && npm run build
+
+test: deps pages ## bring what the tests need, then run them all under the race detector
+	cd web/ui && npm test
 	go test -race -timeout 15m ./...
 
 check: lint test ## lint, then test: what must hold before a change lands
