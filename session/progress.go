@@ -78,12 +78,18 @@ func (p *Progress) Fold(site *geo.Site, at int64, fix *geo.Position) bool {
 			p.Phase = Left
 		}
 	case p.Phase == Left:
-	case distance <= arrivingM:
-		p.Phase = Arriving
 	default:
-		p.Phase = EnRoute
+		p.Phase = approach(distance)
 	}
 	return true
+}
+
+// approach is the phase of an agent who has not been on the site yet.
+func approach(distance float64) Phase {
+	if distance <= arrivingM {
+		return Arriving
+	}
+	return EnRoute
 }
 
 func accuracyOf(fix *geo.Position) float64 {

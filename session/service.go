@@ -27,6 +27,9 @@ type Service struct {
 // possible when they are made: long enough to be told that the mission is over.
 const tokenGrace = time.Hour
 
+// maxAdvance is how far ahead a mission may be planned.
+const maxAdvance = 366 * 24 * time.Hour
+
 // CreateMission validates and stores a new mission of the caller's tenant.
 // It returns ErrInvalid naming the member at fault, or ErrForbidden.
 func (s *Service) CreateMission(ctx context.Context, p *Principal, m *Mission) error {
@@ -53,6 +56,9 @@ func (s *Service) CreateMission(ctx context.Context, p *Principal, m *Mission) e
 	}
 	if !m.Deadline.After(now) {
 		return ErrInvalid.At("ends_at").Because("plus the overrun lies in the past")
+	}
+	if m.StartsAt.After(now.Add(maxAdvance)) {
+		return ErrInvalid.At("starts_at").Because("must lie within a year from now")
 	}
 	return s.Store.CreateMission(ctx, m)
 }
@@ -140,18 +146,22 @@ func (s *Service) CloseDue(ctx context.Context) (int, error) {
 		if err != nil || len(due) == 0 {
 			return closed, err
 		}
+		var failed error // one that cannot be closed now holds up no other
 		for _, ref := range due {
 			m, err := s.Store.UpdateMission(ctx, ref.Tenant, ref.ID, func(m *Mission) error {
 				m.Settle(m.ReadAt)
 				return nil
 			})
-			if err != nil && !errors.Is(err, ErrNotFound) {
-				return closed, fmt.Errorf("close mission past its deadline: %w", err)
-			}
-			if err == nil {
+			switch {
+			case err == nil:
 				closed++
 				s.changed(m)
+			case !errors.Is(err, ErrNotFound):
+				failed = errors.Join(failed, err)
 			}
+		}
+		if failed != nil {
+			return closed, fmt.Errorf("close missions past their deadline: %w", failed)
 		}
 	}
 }

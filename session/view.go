@@ -98,5 +98,8 @@ func See(p Progress, site *geo.Site, profile Profile) (Seen, error) {
 		seen.Cell, seen.Position = cell, geo.NewPosition(center)
 	}
 	seen.DistanceM = site.Distance(seen.Position.Point)
+	if seen.Cell != 0 && (seen.Phase == EnRoute || seen.Phase == Arriving) {
+		seen.Phase = approach(seen.DistanceM)
+	}
 	return seen, nil
 }

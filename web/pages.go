@@ -25,6 +25,10 @@ var unbuilt []byte
 //go:embed home.html
 var home []byte
 
+// socketMark stands for the origin of the sockets, which some browsers do not
+// take for the page's own.
+const socketMark = "__SOCKETS__"
+
 // nonceMark is what the build leaves where the nonce of each answer belongs.
 const nonceMark = "__NONCE__"
 
@@ -32,9 +36,8 @@ const nonceMark = "__NONCE__"
 // styles with the answer's nonce and what those load, and nothing of anybody
 // else. The map's worker is a file of its own; Trusted Types let no string
 // become code, but for that worker's address.
-const pagePolicy = "default-src 'none'; script-src 'nonce-" + nonceMark + "' 'strict-dynamic'; style-src 'self' 'nonce-" + nonceMark + "'; " +
-	"img-src 'self' data:; connect-src 'self'; worker-src 'self'; manifest-src 'self'; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types default"
+const pagePolicy = "default-src 'none'; script-src 'nonce-" + nonceMark + "' 'strict-dynamic'; style-src 'self'; " +
+	"img-src 'self'; connect-src 'self' " + socketMark + "; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types default"
 
 // built binds a document of the build.
 func built(name string) binder {
@@ -42,9 +45,10 @@ func built(name string) binder {
 	if err != nil {
 		return plain(func(_ *Server, w http.ResponseWriter, _ *http.Request) { writePage(w, unbuilt) })
 	}
-	return plain(func(_ *Server, w http.ResponseWriter, _ *http.Request) {
+	return plain(func(s *Server, w http.ResponseWriter, _ *http.Request) {
 		nonce := rand.Text()
-		w.Header().Set("Content-Security-Policy", strings.ReplaceAll(pagePolicy, nonceMark, nonce))
+		sockets := "ws" + strings.TrimPrefix(s.publicURL, "http")
+		w.Header().Set("Content-Security-Policy", strings.NewReplacer(nonceMark, nonce, socketMark, sockets).Replace(pagePolicy))
 		writePage(w, bytes.ReplaceAll(document, []byte(nonceMark), []byte(nonce)))
 	})
 }

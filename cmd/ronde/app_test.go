@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"ronde/configs"
@@ -287,4 +288,11 @@ func execSQL(t *testing.T, dsn string, statements ...string) {
 		_, err := conn.Exec(t.Context(), s)
 		check(t, err)
 	}
+}
+
+func mustID(t *testing.T, id string) uuid.UUID {
+	t.Helper()
+	parsed, err := uuid.Parse(id)
+	check(t, err)
+	return parsed
 }

@@ -62,7 +62,11 @@ func Migrate(ctx context.Context, dsn string) error {
 	if _, err := provider.Up(ctx); err != nil {
 		return migrateError(err)
 	}
-	return nil
+	found, err := Version(ctx, dsn)
+	if err == nil && found > SchemaVersion {
+		return &SchemaError{Found: found, Want: SchemaVersion} // of a newer program, which this one must not call up to date
+	}
+	return err
 }
 
 // ensureRoles makes the roles that are missing in the cluster.

@@ -126,6 +126,9 @@ func TestOpenRefuses(t *testing.T) {
 					t.Errorf("%q does not say %s", err, s)
 				}
 			}
+			if migrated := postgres.Migrate(t.Context(), d.dsn); c.found > postgres.SchemaVersion && !errors.As(migrated, &schema) {
+				t.Errorf("Migrate calls a newer schema up to date: %v", migrated)
+			}
 		})
 	}
 	_, err := postgres.Open(t.Context(), "postgres://postgres@127.0.0.1:1/nowhere", postgres.Options{})

@@ -21,15 +21,15 @@ export function formatAccuracy(metres: number, lang: Lang): string {
   return metres < 995 ? figure(Math.max(1, Math.ceil(metres)), lang, 0) + NBSP + 'm' : formatDistance(metres, lang);
 }
 
-/** A length of time: "45 s", "12 min", "3 h 05". */
-export function formatDuration(ms: number): string {
+/** A length of time: "45 s", "12 min", "3 h 05", "2 d". */
+export function formatDuration(ms: number, lang: Lang): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   if (seconds < 60) return `${seconds}${NBSP}s`;
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) return `${minutes}${NBSP}min`;
   const hours = Math.floor(minutes / 60);
   if (hours < 48) return `${hours}${NBSP}h${NBSP}${String(minutes % 60).padStart(2, '0')}`;
-  return `${Math.floor(hours / 24)}${NBSP}${'d'}`;
+  return `${Math.floor(hours / 24)}${NBSP}${lang === 'fr' ? 'j' : 'd'}`;
 }
 
 /** A time of day, with its day unless that is today. */

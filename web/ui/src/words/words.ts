@@ -36,11 +36,14 @@ export interface Words {
   lastSeen(status: string): string;
   /** `age`: a length of time, or undefined for none worth telling. */
   age(age: string | undefined): string;
+  /** `age`: what age() says. */
+  position(age: string): string;
   lastPosition(age: string): string;
   precision(metres: string): string;
   area(width: string): string;
   readonly notMoving: string;
   readonly notLocated: string;
+  readonly removed: string;
   readonly noSignal: string;
   arrivesIn(time: string): string;
   readonly arrivesSoon: string;

@@ -1,0 +1,51 @@
+// Drives a headless Chromium for the Go tests: one command a line on standard
+// input, one answer a line on standard output, both JSON. The story is told in
+// Go; this only carries it out.
+
+import { createInterface } from 'node:readline';
+import { chromium } from 'playwright-core';
+
+const [, , executablePath, origin] = process.argv;
+const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync', '--enable-unsafe-swiftshader'];
+const browser = await chromium.launch({ executablePath, args: flags });
+const context = await browser.newContext({ viewport: { width: 390, height: 844 }, locale: 'en-GB', deviceScaleFactor: 2 });
+const page = await context.newPage();
+const seen = { violations: [], foreign: [], errors: [] };
+
+page.on('console', (m) => {
+  if (/content security policy|trusted type/i.test(m.text())) seen.violations.push(m.text());
+});
+page.on('pageerror', (e) => seen.errors.push(String(e)));
+context.on('request', (r) => {
+  if (!r.url().startsWith(origin) && !/^(data|blob):/.test(r.url())) seen.foreign.push(new URL(r.url()).host);
+});
+
+const commands = {
+  open: ({ url }) => page.goto(url).then(() => undefined),
+  // Waits until the expression is true in the page. The library's own way to
+  // wait evaluates a string in the page, which its policy forbids.
+  async until({ expression }) {
+    for (const end = Date.now() + 30_000; Date.now() < end; await page.waitForTimeout(50)) {
+      if (await page.evaluate(expression)) return;
+    }
+    throw new Error('it never came true');
+  },
+  read: ({ expression }) => page.evaluate(expression),
+  offline: ({ on }) => context.setOffline(on),
+  resize: ({ width, height }) => page.setViewportSize({ width, height }),
+  scheme: ({ scheme }) => page.emulateMedia({ colorScheme: scheme }),
+  picture: ({ path }) => page.screenshot({ path }).then(() => undefined),
+  seen: () => seen,
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { command, ...rest } = JSON.parse(line);
+  try {
+    const value = await commands[command](rest);
+    console.log(JSON.stringify({ value: value ?? null }));
+  } catch (e) {
+    console.log(JSON.stringify({ error: String(e) }));
+  }
+}
+await browser.close();
