@@ -16,12 +16,8 @@ import (
 	"ronde/session"
 )
 
-// Rates of one agent. Twice as much may come at once, after a silence.
-const (
-	framesPerSecond = 20
-	pingsPerSecond  = 1000
-	errorsPerMinute = 10
-)
+// errorsPerMinute is how many frames that cannot be used an agent may send.
+const errorsPerMinute = 10
 
 const (
 	agentProtocol = "ronde.agent.v1"
@@ -38,20 +34,27 @@ type agentConn struct {
 	id        uuid.UUID
 	room      *room
 	principal *session.Principal
+	pace      *pace
 
 	// Owned by the read loop:
-	frameRate, pingRate, errorRate *rate.Limiter
-	decoded                        []ping
+	errorRate *rate.Limiter
+	decoded   []ping
 
 	states int // guarded by room.mu: how often the state was sent
 
 	// Guarded by outbox.mu:
 	highest uint64 // sequence number of any settled ping
+	acked   uint64 // up to which the phone was told to forget its pings
 	// holes holds the device times of pings that the phone was told to keep.
 	// As long as there is one, nothing is acknowledged, because an ack covers
 	// everything before it. A resend of the same ping fills its hole, under
 	// whatever number.
 	holes map[int64]struct{}
+	// hopeless holds pings that were taken during a pause of the mission, by
+	// their device time, under the number they came by last. The phone was told
+	// to keep them, as all in a pause; an ack that passes over them refuses them
+	// first. None is a hole: it may be refused before it comes again.
+	hopeless map[int64]uint64
 }
 
 // ServeAgent serves one connection of an agent's phone. The request carries
@@ -114,21 +117,26 @@ func (h *Hub) serveAgent(s socket, principal *session.Principal) {
 		h.reject(s, err)
 		return
 	}
-	defer h.leave(r)
 	c := &agentConn{
 		outbox: newOutbox(h, s), id: session.NewID(), room: r, principal: principal,
-		frameRate: rate.NewLimiter(framesPerSecond, 2*framesPerSecond),
-		pingRate:  rate.NewLimiter(pingsPerSecond, 2*pingsPerSecond),
+		pace:      h.paceOf(principal.Mission, principal.Agent),
 		errorRate: rate.NewLimiter(errorsPerMinute/60.0, errorsPerMinute-1),
 	}
 	if err := c.enter(); err != nil {
 		h.reject(s, err)
+		h.leave(r)
 		return
 	}
-	h.metrics.agents.Inc()
-	c.read()
-	h.metrics.agents.Dec()
-	c.exit()
+	// From here on a goroutine of its own reads: entering asks the store, which
+	// takes a stack twice as large as reading needs, for as long as the socket
+	// is open.
+	h.sockets.Go(func() {
+		defer h.leave(r)
+		h.metrics.agents.Inc()
+		c.read()
+		h.metrics.agents.Dec()
+		c.exit()
+	})
 }
 
 // enter takes the agent's place in the room, from an older connection if there
@@ -141,6 +149,9 @@ func (c *agentConn) enter() error {
 	r := c.room
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if c.hub.stopping() { // closeAll has passed, or will not see this socket
+		return session.ErrUnavailable
+	}
 	if r.mission.State.Over() {
 		return session.ErrState
 	}
@@ -151,7 +162,7 @@ func (c *agentConn) enter() error {
 		old.hangUp(closeReplaced, "a newer connection of this agent is open")
 	}
 	r.agents[c.principal.Agent] = c
-	c.send(encodeHello(r.mission, c.principal.Agent, notice, time.Now().Add(-time.Since(r.confirmed))))
+	c.send(encodeHello(r.mission, c.principal.Agent, notice, r.storeTime()))
 	if r.viewers > 0 {
 		c.send(encodeViewers(r.viewers))
 	}
@@ -195,6 +206,7 @@ func (c *agentConn) exit() {
 	}
 	r.mu.Unlock()
 	c.cut()
+	c.socket.release()
 }
 
 // buffers hold one message while it is read and decoded.

@@ -24,7 +24,7 @@ func (c *agentConn) control(f *frame) {
 	case frameStatus:
 		return // a heartbeat: that it came is all it says for now
 	case frameNotice:
-		err = c.hub.service.Store.Acknowledge(ctx, c.principal.Tenant, c.principal.Agent, f.version)
+		err = c.hub.service.AcknowledgeNotice(ctx, c.principal, c.principal.Agent, f.version)
 		if err == nil {
 			c.sendState()
 		}
@@ -67,7 +67,11 @@ func (c *agentConn) refuse(err error) {
 		c.hub.log.Error("control_failed", "mission", c.room.ref.ID, "error", err)
 		e = session.ErrUnavailable
 	}
-	c.send(encodeError(e.Code, e.Detail))
+	detail := e.Detail
+	if e.Field != "" {
+		detail = e.Field + " " + detail
+	}
+	c.send(encodeError(e.Code, detail))
 }
 
 // told counts the states that were sent to this socket.
@@ -82,6 +86,13 @@ func (c *agentConn) sendState() {
 	c.room.mu.Lock()
 	defer c.room.mu.Unlock()
 	c.state(c.room.mission)
+}
+
+// resumed sends the state of m after the agent has ended their own pause. Call
+// with the room's mutex held.
+func (c *agentConn) resumed(m *session.Mission) {
+	c.states++
+	c.send(encodeAgentStateBy(m, c.principal.Agent, session.ByAgent))
 }
 
 // state sends the state of m. Call with the room's mutex held.

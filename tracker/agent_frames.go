@@ -2,6 +2,8 @@ package tracker
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"ronde/session"
@@ -14,9 +16,10 @@ var errHungUp = errors.New("hung up")
 // no further.
 func (c *agentConn) frame(data []byte) error {
 	received := time.Now()
-	if !c.frameRate.AllowN(received, 1) {
+	if !c.pace.take(received, 1, 0) {
 		return c.tooFast("at most 20 frames a second")
 	}
+	defer func() { c.pace.credit(time.Since(received)) }()
 	d := decoders.Get().(*decoder)
 	f, err := d.decode(data, c.decoded)
 	decoders.Put(d)
@@ -69,9 +72,8 @@ type agentJob struct {
 }
 
 type refusal struct {
-	seq       uint64
-	timestamp int64
-	verdict   session.Verdict
+	seq     uint64
+	verdict session.Verdict
 }
 
 // pings passes a frame's pings through the gate and on to the recorder.
@@ -79,7 +81,7 @@ func (c *agentConn) pings(decoded []ping, received time.Time) error {
 	if len(decoded) == 0 {
 		return nil
 	}
-	if !c.pingRate.AllowN(received, len(decoded)) {
+	if !c.pace.take(received, 0, len(decoded)) {
 		return c.tooFast("at most 1000 pings a second")
 	}
 	if !c.admit(len(decoded)) {
@@ -100,7 +102,7 @@ func (c *agentConn) pings(decoded []ping, received time.Time) error {
 			continue
 		}
 		c.hub.metrics.pings[verdict].Inc()
-		j.early = append(j.early, refusal{p.Seq, p.Timestamp, verdict})
+		j.early = append(j.early, refusal{p.Seq, verdict})
 	}
 	return c.hub.recorder.Add(c.hub.ctx, &j.job)
 }
@@ -114,7 +116,9 @@ func (j *agentJob) answer(*job) {
 	defer c.mu.Unlock()
 	before := len(c.holes)
 	for _, r := range j.early {
-		c.settle(r.seq, r.timestamp, r.verdict)
+		// It fills no hole, even one of the same time: what was kept passed the
+		// gate, so it was another ping.
+		c.push(appendRefused(nil, r.seq, r.verdict.Code()))
 	}
 	kept, firstKept := session.Stored, uint64(maxSeq+1)
 	for i, v := range j.Verdicts {
@@ -130,15 +134,34 @@ func (j *agentJob) answer(*job) {
 		c.highest = max(c.highest, settled)
 		switch {
 		case len(c.holes) == 0:
-			c.acknowledge(c.highest)
+			c.ackUpTo(c.highest)
 		case before == 0:
-			c.acknowledge(settled)
+			c.ackUpTo(settled)
 		}
 	}
-	if len(c.holes) > maxHoles {
+	if len(c.holes)+len(c.hopeless) > maxHoles {
 		c.hang(closeGoingAway, "too many pings to keep")
 	}
 	c.settled(len(j.Pings) + len(j.early))
+}
+
+// ackUpTo acknowledges everything up to seq, and names before what it passes
+// over. Call with mu held.
+func (c *agentConn) ackUpTo(seq uint64) {
+	var passed []uint64
+	maps.DeleteFunc(c.hopeless, func(_ int64, hopeless uint64) bool {
+		if hopeless > seq {
+			return false
+		}
+		passed = append(passed, hopeless)
+		return true
+	})
+	slices.Sort(passed)
+	for _, hopeless := range passed {
+		c.push(appendRefused(nil, hopeless, session.OutsideWindow.Code()))
+	}
+	c.acked = max(c.acked, seq)
+	c.acknowledge(seq)
 }
 
 // settledBelow returns the highest number of the job below limit that is
@@ -160,15 +183,25 @@ func (j *agentJob) settledBelow(limit uint64) (highest uint64) {
 // settle notes the verdict on one ping and names a refusal; it returns false
 // if the phone is to keep the ping. Call with mu held.
 func (c *agentConn) settle(seq uint64, timestamp int64, v session.Verdict) bool {
+	_, hopeless := c.hopeless[timestamp]
 	switch {
 	case v.Settled():
 		delete(c.holes, timestamp)
+		delete(c.hopeless, timestamp)
 		if v.Refused() {
 			c.push(appendRefused(nil, seq, v.Code()))
 		}
 		return true
-	case v == session.MissionPausedOutside:
-		return false // it can never be stored: nothing is lost if an ack passes over it
+	case v == session.MissionPausedOutside || hopeless:
+		// It can never be stored: nothing is lost if an ack passes over it.
+		if c.hopeless == nil {
+			c.hopeless = map[int64]uint64{}
+		}
+		c.hopeless[timestamp] = seq
+		delete(c.holes, timestamp)
+		return false
+	case seq <= c.acked:
+		return false // it was settled, and the phone may have forgotten it: it would not come again
 	}
 	if c.holes == nil {
 		c.holes = map[int64]struct{}{}

@@ -1,6 +1,7 @@
 package tracker
 
 import (
+	"slices"
 	"time"
 
 	"ronde/session"
@@ -79,11 +80,16 @@ func (r *room) meet(m *session.Mission) (moved bool) {
 
 func (r *room) tellAgents(old, m *session.Mission) {
 	for agent, c := range r.agents {
-		if old.State != m.State || old.Duty(agent) != m.Duty(agent) {
+		before, now := old.Agent(agent), m.Agent(agent)
+		known := before != nil && now != nil
+		switch {
+		case known && before.Paused && !now.Paused && old.State == m.State:
+			c.resumed(m)
+		case old.State != m.State || old.Duty(agent) != m.Duty(agent):
 			c.state(m)
 		}
-		if a, b := old.Agent(agent), m.Agent(agent); a != nil && b != nil && a.SOS != b.SOS {
-			c.sos(b.SOS)
+		if known && before.SOS != now.SOS {
+			c.sos(now.SOS)
 		}
 		if m.State.Over() {
 			c.hangUp(closeOver, "the mission is over")
@@ -93,7 +99,12 @@ func (r *room) tellAgents(old, m *session.Mission) {
 }
 
 func (r *room) tellViewers(old, m *session.Mission, moved bool) {
-	changed := old.State != m.State
+	// Progress frames name those who are there; a state clears the screen of who
+	// is not any more.
+	changed := old.State != m.State || len(old.Agents) != len(m.Agents) || slices.ContainsFunc(m.Agents, func(a session.Agent) bool {
+		before := old.Agent(a.ID)
+		return a.Relieved && before != nil && !before.Relieved
+	})
 	var state, ended []byte
 	if changed {
 		state = encodeState(m)
@@ -112,7 +123,7 @@ func (r *room) tellViewers(old, m *session.Mission, moved bool) {
 			case changed:
 				v.change(state, m.State == session.Active)
 			case moved:
-				v.fallBehind()
+				v.move()
 			}
 		}
 	}

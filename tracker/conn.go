@@ -19,7 +19,7 @@ const (
 	// viewerSendBuffer is the kernel's send buffer of a viewer's socket. A
 	// stalled viewer would otherwise swallow thousands of frames into it and
 	// later be shown the past.
-	viewerSendBuffer = 16 << 10
+	viewerSendBuffer = 4 << 10
 	// writeTimeout ends a connection whose peer takes nothing for so long.
 	writeTimeout = 10 * time.Second
 	// closeTimeout is how long a peer may take over the closing handshake.
@@ -111,6 +111,10 @@ func (s socket) drain(r io.Reader) {
 		}
 	}
 }
+
+// release ends whatever still waits on the socket, once its connection was cut:
+// a ping, say, whose answer will not come any more.
+func (s socket) release() { _ = s.CloseNow() }
 
 // hangUp closes the socket with a code, and cuts the connection if the peer
 // does not answer in time. The reason is for people: machines read the code.

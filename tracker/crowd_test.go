@@ -15,7 +15,7 @@ import (
 // process of its own, so that what the server holds can be measured apart.
 const crowdEnv = "RONDE_TEST_CROWD"
 
-// crowd opens an agent's socket for every line of in, "address path", says
+// crowd opens a socket for every line of in, "address path protocol", says
 // "ready" once all are open and have got their first frame, and holds them until
 // in ends.
 func crowd(in io.Reader, out, errOut io.Writer) int {
@@ -26,11 +26,11 @@ func crowd(in io.Reader, out, errOut io.Writer) int {
 	atOnce := make(chan struct{}, 32)
 	lines := bufio.NewScanner(in)
 	for lines.Scan() && lines.Text() != "" {
-		address, path, _ := strings.Cut(lines.Text(), " ")
+		words := strings.Fields(lines.Text())
 		atOnce <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-atOnce }()
-			c, err := openSocket(address, path)
+			c, err := openSocket(words[0], words[1], words[2])
 			mu.Lock()
 			defer mu.Unlock()
 			conns, failed = append(conns, c), errors.Join(failed, err)
@@ -51,14 +51,14 @@ func crowd(in io.Reader, out, errOut io.Writer) int {
 	return 0
 }
 
-// openSocket upgrades a connection to an agent's socket and reads the hello.
-func openSocket(address, path string) (net.Conn, error) {
+// openSocket upgrades a connection and waits for the first frame.
+func openSocket(address, path, protocol string) (net.Conn, error) {
 	c, err := net.Dial("tcp", address)
 	if err != nil {
 		return nil, err
 	}
 	br := bufio.NewReaderSize(c, 4<<10)
-	if err := handshake(c, br, address, path, agentProtocol); err != nil {
+	if err := handshake(c, br, address, path, protocol); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	if _, err := br.Peek(4); err != nil {
@@ -87,3 +87,6 @@ func handshake(c net.Conn, br *bufio.Reader, host, path, protocol string) error 
 
 // Handshake is for the tests that speak the protocol by hand.
 var Handshake = handshake
+
+// CrowdEnv is for the benchmark that has a crowd.
+const CrowdEnv = crowdEnv

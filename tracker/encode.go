@@ -180,11 +180,17 @@ func encodeState(m *session.Mission) []byte {
 	}{"state", m.State})
 }
 
+// encodeAgentState says where the mission and the agent stand. by is who made
+// the last change: of the agent's own pause, the agent.
 func encodeAgentState(m *session.Mission, agent string) []byte {
 	by := m.ChangedBy
 	if a := m.Agent(agent); a != nil && a.Paused && m.State == session.Active {
 		by = session.ByAgent
 	}
+	return encodeAgentStateBy(m, agent, by)
+}
+
+func encodeAgentStateBy(m *session.Mission, agent string, by session.Reason) []byte {
 	return encode(struct {
 		Type  string         `json:"type"`
 		State session.State  `json:"state"`

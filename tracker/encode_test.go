@@ -79,7 +79,7 @@ func (r *room) progressOf(profile session.Profile, agents ...string) []byte {
 }
 
 func (r *room) snapshotOf(profile session.Profile) []byte {
-	b, err := r.snapshot(profile)
+	b, err := r.snapshot(profile, r.showable())
 	if err != nil {
 		panic(err)
 	}

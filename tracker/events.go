@@ -71,10 +71,9 @@ func (h *Hub) ServeEvents(w http.ResponseWriter, r *http.Request) {
 // would have got.
 func (h *Hub) refuseEvents(w http.ResponseWriter, err error) {
 	status := http.StatusServiceUnavailable
-	switch closeCodeOf(err) {
-	case closeToken, closeRevoked:
+	if code := closeCodeOf(err); code == closeToken || code == closeRevoked {
 		status = http.StatusUnauthorized
-	case closeOver:
+	} else if code == closeOver {
 		status = http.StatusNotFound
 	}
 	w.Header().Set("Content-Type", "application/problem+json")

@@ -58,7 +58,9 @@ func FuzzDecode(f *testing.F) {
 // result is JSON that says the same.
 func FuzzAppendAgent(f *testing.F) {
 	f.Add("A1", int64(42), int64(1795255200250), 48.8466, 2.4167, float32(6.5), float32(87.5), 1234.5)
-	f.Add("\x00\"\\\u2028\x7f\xff", int64(-1), int64(0), -0.0, 180.0, float32(math.NaN()), float32(0), 0.0)
+	f.Add("\x00\"\\\u2028\x7f\xff", int64(-1), int64(0), math.Copysign(0, -1), 180.0, float32(math.NaN()), float32(0), 0.0)
+	f.Add(`a"b`, int64(1), int64(1), 1.0, 1.0, float32(1), float32(1), 1.0)
+	f.Add(`a\b`, int64(1), int64(1), 1.0, 1.0, float32(1), float32(1), 1.0)
 	f.Add("é", int64(math.MaxInt64), int64(1), -90.0, 1e-8, float32(1e-7), float32(360), 2e7)
 	f.Fuzz(func(t *testing.T, alias string, version, timestamp int64, latitude, longitude float64, accuracy, heading float32, distance float64) {
 		p := geo.NewPosition(geo.Point{Latitude: latitude, Longitude: longitude})

@@ -63,6 +63,9 @@ func closeCodeOf(err error) websocket.StatusCode {
 	case errors.Is(err, session.ErrNotFound), errors.Is(err, session.ErrState):
 		return closeOver
 	}
+	if errors.Is(err, errFull) {
+		return closeProtocol
+	}
 	return closeGoingAway
 }
 
@@ -103,6 +106,7 @@ type Hub struct {
 	mu     sync.Mutex
 	closed bool                // guarded by mu
 	rooms  map[uuid.UUID]*room // guarded by mu
+	paces  map[paceKey]*pace   // guarded by mu
 }
 
 // New starts a hub. Close stops it.
@@ -115,11 +119,13 @@ func New(o Options) *Hub {
 	h := &Hub{
 		service: o.Service, bus: o.Bus, log: o.Log, now: o.Now, metrics: newMetrics(o.Registry),
 		ctx: ctx, cancel: cancel, stopRecorder: stopRecorder,
-		start: time.Now(), kick: make(chan struct{}, 1), rooms: map[uuid.UUID]*room{},
+		start: time.Now(), kick: make(chan struct{}, 1), rooms: map[uuid.UUID]*room{}, paces: map[paceKey]*pace{},
 	}
 	h.recorder = newRecorder(o.Service, max(1, o.Shards), h.metrics, o.Log, h.recorded)
 	h.loops.Go(func() { h.recorder.run(recording) })
 	h.loops.Go(h.reconcileLoop)
+	h.loops.Go(h.deadlineLoop)
+	h.loops.Go(h.watchLoop)
 	return h
 }
 
@@ -160,6 +166,13 @@ func (h *Hub) MissionChanged(m *session.Mission) {
 	if err := h.bus.Publish(h.ctx, []*Message{msg}); err != nil {
 		h.log.Warn("publish_failed", "mission", m.ID, "error", err) // reconcile brings it within the interval
 	}
+}
+
+// stopping reports whether the hub was told to close.
+func (h *Hub) stopping() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.closed
 }
 
 // room returns the room of a mission, or nil.

@@ -31,3 +31,10 @@ type Vector struct {
 	Used  bool   // something of it is used
 	Error string // the code that answers it
 }
+
+// ProbeAll has a hub ask every socket for a sign of life.
+func ProbeAll(h *Hub) {
+	for _, r := range h.everyRoom() {
+		r.probe()
+	}
+}

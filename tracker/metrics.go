@@ -79,5 +79,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 
 // closed counts a socket that the server closed.
 func (m *metrics) closed(code closeCode) {
+	if code == 0 {
+		return // the connection was cut, and nobody told anything
+	}
 	m.closes.WithLabelValues(strconv.Itoa(int(code))).Inc()
 }

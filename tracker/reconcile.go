@@ -11,6 +11,8 @@ import (
 // within it.
 const (
 	reconcileEvery = Interval / 2
+	// watchEvery is how soon viewers are told that a lease has ended.
+	watchEvery = 500 * time.Millisecond
 	// kickedEvery is the least time between two passes that were asked for.
 	kickedEvery = 20 * time.Millisecond
 )
@@ -27,18 +29,50 @@ const (
 func (h *Hub) reconcileLoop() {
 	tick := time.NewTicker(reconcileEvery)
 	defer tick.Stop()
-	for n := 0; ; {
+	for {
 		select {
 		case <-h.ctx.Done():
 			return
 		case <-tick.C:
-			n++
-			h.closeDue()
 			h.reconcile(h.everyRoom())
-			h.keepAlive(n)
 		case <-h.kick:
 			h.reconcile(h.staleRooms())
 			pause(h.ctx, kickedEvery)
+		}
+	}
+}
+
+// deadlineLoop ends missions at their deadline. It is apart from the others,
+// because each of its steps may wait for a lock.
+func (h *Hub) deadlineLoop() {
+	tick := time.NewTicker(reconcileEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-h.ctx.Done():
+			return
+		case <-tick.C:
+			h.closeDue()
+		}
+	}
+}
+
+// watchLoop does what must not wait for the store: it tells viewers when a
+// lease has ended, closes sockets whose token has expired, and asks silent ones
+// for a sign of life.
+func (h *Hub) watchLoop() {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-h.ctx.Done():
+			return
+		case <-tick.C:
+			for _, r := range h.everyRoom() {
+				r.watch()
+			}
+			h.keepAlive(n)
+			h.forgetPaces(time.Now())
 		}
 	}
 }
@@ -98,10 +132,7 @@ func (h *Hub) reconcile(rooms []*room) {
 		if h.ctx.Err() == nil {
 			h.log.Warn("reconcile_failed", "error", err)
 		}
-		for _, r := range rooms {
-			r.unconfirmed()
-		}
-		return
+		return // the leases end by themselves
 	}
 	for _, id := range news.Missing {
 		asked[id.String()].closeAll(closeOver, "the mission does not exist any more")
@@ -132,8 +163,8 @@ func (r *room) known() (session.Known, bool) {
 	return session.Known{Ref: r.ref, Revision: r.mission.Revision, Watched: r.viewers > 0}, true
 }
 
-// unconfirmed notes that the store could not be asked.
-func (r *room) unconfirmed() {
+// watch looks at what passes with time alone.
+func (r *room) watch() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.mission == nil {
@@ -153,7 +184,6 @@ func (r *room) reconciled(before, storeNow time.Time, newest []session.Newest) (
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.confirm(before, storeNow)
-	r.expel(r.mission)
 	if r.degraded == storeDown {
 		r.degrade("")
 	}
@@ -218,7 +248,7 @@ func (h *Hub) refill(ctx context.Context, r *room) {
 // keepAlive sends a ping over a part of the sockets on each tick, so that each
 // socket gets one every keepAlive. A peer that does not answer is cut off.
 func (h *Hub) keepAlive(tick int) {
-	turns := int(keepAlive / reconcileEvery)
+	turns := int(keepAlive / watchEvery)
 	for _, r := range h.everyRoom() {
 		if int(r.ref.ID[15])%turns == tick%turns {
 			r.probe()

@@ -57,6 +57,16 @@ func (f *fakeAppender) appends() int {
 	return len(f.calls)
 }
 
+// submitted returns how many submissions they held.
+func (f *fakeAppender) submitted() (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, batch := range f.calls {
+		n += len(batch)
+	}
+	return n
+}
+
 // recording is a recorder at work and what came out of it.
 type recording struct {
 	*Recorder

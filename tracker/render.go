@@ -97,18 +97,37 @@ func (r *room) appendAgents(b []byte, profile session.Profile, agents []string) 
 	return append(b, ']'), nil
 }
 
-// snapshot renders all that a viewer of the profile sees on joining. Call with
-// mu held.
-func (r *room) snapshot(profile session.Profile) ([]byte, error) {
+// greet returns the snapshot for a viewer who is about to be written to, and
+// whether it holds positions. What waited for them before is in it.
+func (r *room) greet(v *viewer) (frame []byte, position bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	position = r.showable()
+	frame, err := r.snapshot(v.profile, position)
+	if err != nil {
+		r.hub.metrics.drops.WithLabelValues("render").Inc()
+		r.hub.log.Error("render_failed", "mission", r.ref.ID, "error", err)
+		v.hangUp(closeGoingAway, "error")
+		return nil, false
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.progress, v.behind = nil, false
+	return frame, position
+}
+
+// snapshot renders all that a viewer of the profile sees on joining, with or
+// without the agents. Call with mu held.
+func (r *room) snapshot(profile session.Profile, position bool) ([]byte, error) {
 	mission, err := json.Marshal(newMissionFrame(r.mission))
 	if err != nil {
 		return nil, err
 	}
 	b := append([]byte(`{"type":"snapshot","mission":`), mission...)
 	b = append(b, `,"agents":`...)
-	agents := r.everybody()
-	if !r.showable() {
-		agents = nil
+	var agents []string
+	if position {
+		agents = r.everybody()
 	}
 	if b, err = r.appendAgents(b, profile, agents); err != nil {
 		return nil, err

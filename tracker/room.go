@@ -199,6 +199,10 @@ func (r *room) lease() {
 	r.showUntil.Store(int64(end.Sub(r.hub.start)))
 }
 
+// storeTime returns the store's clock, as far as it is known from the last
+// confirmation. Call with mu held.
+func (r *room) storeTime() time.Time { return r.mission.Deadline.Add(-time.Until(r.deadline)) }
+
 // showable reports whether positions may be shown now.
 func (r *room) showable() bool {
 	return int64(time.Since(r.hub.start)) < r.showUntil.Load()
@@ -230,12 +234,13 @@ func (r *room) fold(sub *session.Submission) (Move, bool) {
 		seen = max(seen, at)
 		changed = progress.Fold(&r.mission.Site, at, &sub.Pings[i].Position) || changed
 	}
-	if !changed {
+	if changed {
+		p.version = max(p.version+1, sub.Now)
+		progress.Version = p.version
+		p.folded = progress
+	} else if seen == p.seen {
 		return Move{}, false
 	}
-	p.version = max(p.version+1, sub.Now)
-	progress.Version = p.version
-	p.folded = progress
 	return Move{Agent: sub.Agent, Progress: progress, Seen: seen}, true
 }
 

@@ -3,6 +3,7 @@ package tracker
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"ronde/session"
 )
@@ -13,7 +14,7 @@ const (
 	trailPoints = 5000 // points in all
 )
 
-// trail renders the stored track of a mission as a viewer's profile shows it,
+// trail renders the newest of a mission's stored track as a viewer's profile shows it,
 // for a link that includes it. It is empty unless the mission is active: the
 // track of a mission that is paused or over is nobody's to watch.
 func (h *Hub) trail(v *viewer) ([][]byte, error) {
@@ -21,7 +22,7 @@ func (h *Hub) trail(v *viewer) ([][]byte, error) {
 		return nil, nil
 	}
 	v.room.mu.Lock()
-	m := v.room.mission
+	m, now := v.room.mission, v.room.storeTime()
 	v.room.mu.Unlock()
 	if m.State != session.Active {
 		return nil, nil
@@ -29,7 +30,10 @@ func (h *Hub) trail(v *viewer) ([][]byte, error) {
 	ctx, cancel := context.WithTimeout(h.ctx, storeTimeout)
 	defer cancel()
 	points := map[string][]byte{}
-	var after session.Cursor
+	// At most one position is kept a slot, so this far back there are no more
+	// than trailPoints.
+	reach := m.Policy.MinInterval * time.Duration(trailPoints/len(m.Agents))
+	after := session.Cursor{At: now.Add(-reach)}
 	for n := 0; n < trailPoints; n += trailPage {
 		fixes, err := h.service.Track(ctx, m, after, trailPage)
 		if err != nil {

@@ -62,7 +62,7 @@ func Migrate(ctx context.Context, dsn string) error {
 	if _, err := provider.Up(ctx); err != nil {
 		return migrateError(err)
 	}
-	found, err := Version(ctx, dsn)
+	found, err := provider.GetDBVersion(ctx)
 	if err == nil && found > SchemaVersion {
 		return &SchemaError{Found: found, Want: SchemaVersion} // of a newer program, which this one must not call up to date
 	}

@@ -232,10 +232,15 @@ func closeRaces(t *testing.T, bus tracker.Bus) {
 	m := mission()
 	e, _ := listen(t, bus, m)
 	var wg sync.WaitGroup
+	start := time.Now()
 	for range 4 {
 		wg.Go(func() {
 			for n := int64(1); bus.Publish(t.Context(), []*tracker.Message{changed(m, n)}) == nil; n++ {
-				continue
+				if time.Since(start) > patience {
+					t.Error("the closed bus goes on publishing")
+					return
+				}
+				runtime.Gosched()
 			}
 		})
 	}
