@@ -112,7 +112,7 @@ func reasonOf(err error) string {
 }
 
 func (h *Hub) serveAgent(s socket, principal *session.Principal) {
-	r, err := h.join(h.ctx, session.Ref{Tenant: principal.Tenant, ID: principal.Mission})
+	r, err := h.join(session.Ref{Tenant: principal.Tenant, ID: principal.Mission})
 	if err != nil {
 		h.reject(s, err)
 		return
@@ -168,16 +168,6 @@ func (c *agentConn) enter() error {
 	}
 	c.hub.announce(&Message{Mission: r.ref.ID, Kind: Connected, Agent: c.principal.Agent, Conn: c.id})
 	return nil
-}
-
-// announce publishes a message without waiting for the bus: rooms call it with
-// their mutex held.
-func (h *Hub) announce(m *Message) {
-	h.sockets.Go(func() {
-		if err := h.bus.Publish(h.ctx, []*Message{m}); err != nil {
-			h.log.Warn("publish_failed", "mission", m.Mission, "error", err)
-		}
-	})
 }
 
 func (c *agentConn) notice() (*noticeFrame, error) {

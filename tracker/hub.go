@@ -13,8 +13,8 @@
 // A socket has one goroutine, which reads. Writing is done by a goroutine that
 // lives as long as there is something to write, so that an idle socket costs
 // one stack. A room belongs to its mutex; nothing is written to a socket and
-// nothing is asked of the store under it. Lock order: Hub.mu, room.mu, and then
-// the mutex of one mailbox.
+// nothing is asked of the store under it. Lock order: room.mu,
+// then Hub.mu or the mutex of one mailbox.
 package tracker
 
 import (
@@ -44,17 +44,17 @@ type closeCode = websocket.StatusCode
 
 // Close codes of both sockets.
 const (
-	closeGoingAway = websocket.StatusGoingAway
-	closeToken     = websocket.StatusCode(4001) // token missing, malformed or expired
-	closeRevoked   = websocket.StatusCode(4003) //
-	closeOver      = websocket.StatusCode(4004) // mission over: do not reconnect
-	closeProtocol  = websocket.StatusCode(4008) // too fast, or against the protocol
-	closeReplaced  = websocket.StatusCode(4009) // a newer connection of the same agent: do not reconnect
+	closeGoingAway           = websocket.StatusGoingAway // reconnect with jitter
+	closeToken     closeCode = 4001                      // token missing, malformed or expired
+	closeRevoked   closeCode = 4003                      // token revoked
+	closeOver      closeCode = 4004                      // mission over: do not reconnect
+	closeProtocol  closeCode = 4008                      // too fast, or against the protocol
+	closeReplaced  closeCode = 4009                      // the agent connected anew: do not reconnect
 )
 
 // closeCodeOf maps an error of the domain to the close code that tells the
 // peer whether to come back.
-func closeCodeOf(err error) websocket.StatusCode {
+func closeCodeOf(err error) closeCode {
 	switch {
 	case errors.Is(err, session.ErrToken), errors.Is(err, session.ErrForbidden):
 		return closeToken
@@ -162,10 +162,21 @@ func (h *Hub) MissionChanged(m *session.Mission) {
 	if r := h.room(m.ID); r != nil {
 		r.changed(m)
 	}
-	msg := &Message{Mission: m.ID, Kind: Changed, Revision: m.Revision}
-	if err := h.bus.Publish(h.ctx, []*Message{msg}); err != nil {
-		h.log.Warn("publish_failed", "mission", m.ID, "error", err) // reconcile brings it within the interval
+	h.announce(&Message{Mission: m.ID, Kind: Changed, Revision: m.Revision})
+}
+
+// announce publishes a message without waiting for the bus. What gets lost,
+// reconcile brings within the interval.
+func (h *Hub) announce(m *Message) {
+	if !h.begin() {
+		return
 	}
+	go func() {
+		defer h.sockets.Done()
+		if err := h.bus.Publish(h.ctx, []*Message{m}); err != nil {
+			h.log.Warn("publish_failed", "mission", m.Mission, "error", err)
+		}
+	}()
 }
 
 // stopping reports whether the hub was told to close.
@@ -184,7 +195,7 @@ func (h *Hub) room(mission uuid.UUID) *room {
 
 // join returns the room of a mission for one more socket, loaded and recently
 // confirmed. Every join is followed by one leave.
-func (h *Hub) join(ctx context.Context, ref session.Ref) (*room, error) {
+func (h *Hub) join(ref session.Ref) (*room, error) {
 	h.mu.Lock()
 	if h.closed {
 		h.mu.Unlock()
@@ -197,7 +208,7 @@ func (h *Hub) join(ctx context.Context, ref session.Ref) (*room, error) {
 	}
 	r.sockets++
 	h.mu.Unlock()
-	if err := r.open(ctx); err != nil {
+	if err := r.open(); err != nil {
 		h.leave(r)
 		return nil, err
 	}
@@ -219,6 +230,7 @@ func (h *Hub) leave(r *room) {
 	h.mu.Unlock()
 	if last {
 		r.close()
+		h.service.Sealer.Forget(r.ref.ID)
 	}
 }
 

@@ -67,7 +67,7 @@ type shard struct {
 	deferred []*job // owned by the shard's goroutine: met a locked mission
 }
 
-// newRecorder starts a recorder. Close stops it.
+// newRecorder returns a recorder; run works until its context is done.
 func newRecorder(store appender, shards int, m *metrics, log *slog.Logger, after func([]*job)) *Recorder {
 	r := &Recorder{store: store, metrics: m, log: log, after: after, queued: semaphore.NewWeighted(maxQueued)}
 	for range shards {

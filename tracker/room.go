@@ -68,7 +68,7 @@ func newRoom(h *Hub, ref session.Ref) *room {
 }
 
 // open returns once the room is loaded and was confirmed within Interval.
-func (r *room) open(_ context.Context) error {
+func (r *room) open() error {
 	if r.fresh() {
 		return nil
 	}

@@ -78,7 +78,7 @@ func (h *Hub) serveViewer(s socket, principal *session.Principal) {
 // watch lets a viewer into the room of their mission, with a snapshot as the
 // first frame. After it, unwatch must be called.
 func (h *Hub) watch(v *viewer) error {
-	r, err := h.join(h.ctx, session.Ref{Tenant: v.principal.Tenant, ID: v.principal.Mission})
+	r, err := h.join(session.Ref{Tenant: v.principal.Tenant, ID: v.principal.Mission})
 	if err != nil {
 		return err
 	}
