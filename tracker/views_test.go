@@ -250,3 +250,21 @@ func (s *screen) until(with, without string) {
 		}
 	}
 }
+
+// TestLinkHasItsMostViewers: a link that allows two viewers refuses the third,
+// until one leaves.
+func TestLinkHasItsMostViewers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m := r.mission("badge-17")
+	link := viewerOf(m, session.ProfileExact)
+	link.Viewers = 2
+	first := r.dial("/live"+r.caller(link), liveProtocol)
+	second := r.dial("/live"+r.caller(link), liveProtocol)
+	first.until("snapshot")
+	second.until("snapshot")
+	if got := r.refused("/live", link); got != 4008 {
+		t.Errorf("the third was closed with %d", got)
+	}
+	r.viewer(m, session.ProfileExact).until("snapshot") // another link
+}

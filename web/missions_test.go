@@ -319,3 +319,13 @@ func TestNotice(t *testing.T) {
 		w.call("PUT", "/v1/notice", "platform", string(body)).want(422, "invalid:text")
 	}
 }
+
+// TestPlanTooFarAhead: no mission is planned for a year that no reply could name.
+func TestPlanTooFarAhead(t *testing.T) {
+	w := newWorld(t)
+	far := strings.NewReplacer("2026-11-21T", "9999-12-30T", "2026-11-22T", "9999-12-31T").Replace(aMission)
+	if a := w.call("POST", "/v1/missions", "platform", far).want(422, "invalid"); a.json()["field"] != "starts_at" {
+		t.Errorf("%s", a.body)
+	}
+	w.call("GET", "/v1/missions", "platform", "").want(200, "")
+}
