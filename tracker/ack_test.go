@@ -223,6 +223,20 @@ var ackScenes = []struct {
 		s.send("1@15")
 		s.expect("refused 1 outside_window", "ack 2")
 	}},
+	{"a fault over a ping of the pause itself holds up nothing", func(s *ackScene) {
+		s.pause()
+		s.at(20)
+		s.send("1@15")
+		s.expect("retry paused")
+		s.resume()
+		s.at(30)
+		s.store.onAppend(verdicts(session.Undecided))
+		s.send("1@15")
+		s.expect("retry store_unavailable")
+		s.store.onAppend(nil)
+		s.send("2@25")
+		s.expect("refused 1 outside_window", "ack 2")
+	}},
 	{"a frame across the beginning of the pause", func(s *ackScene) {
 		s.pause()
 		s.at(20)

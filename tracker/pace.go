@@ -38,7 +38,7 @@ type pace struct {
 func (p *pace) take(now time.Time, frames, pings int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	elapsed := now.Sub(p.last).Seconds()
+	elapsed := max(0, now.Sub(p.last).Seconds())
 	p.last = now
 	p.frames = refill(p.frames, elapsed, framesPerSecond)
 	p.pings = refill(p.pings, elapsed, pingsPerSecond)
@@ -56,12 +56,14 @@ func refill(tokens, elapsed, rate float64) float64 {
 	return max(tokens, min(tokens+elapsed*rate, 2*rate))
 }
 
-// credit makes up for a time in which the server did not read.
+// credit makes up for a time, since the last take, in which the server did not
+// read.
 func (p *pace) credit(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.frames += d.Seconds() * framesPerSecond
 	p.pings += d.Seconds() * pingsPerSecond
+	p.last = p.last.Add(d) // or it would be counted twice
 }
 
 func (p *pace) idleSince() time.Time {
