@@ -177,19 +177,19 @@ func (d *decoder) member(f *frame, name string) (err error) {
 		err = d.pings(f)
 	case "timestamp":
 		var given bool
-		if given, err = d.integer(&f.timestamp); err == nil && given && f.timestamp <= 0 {
+		if given, err = read(d, &f.timestamp, jsontext.Token.Int); err == nil && given && f.timestamp <= 0 {
 			err = errTimestamp
 		}
 	case "battery":
 		var given bool
-		if given, err = d.number(&f.battery); err == nil && given && (f.battery < 0 || f.battery > 1) {
+		if given, err = read(d, &f.battery, jsontext.Token.Float32); err == nil && given && (f.battery < 0 || f.battery > 1) {
 			err = errMember
 		}
 	case "gps":
 		err = d.gps(f)
 	case "version":
 		var v int64
-		f.has.version, err = d.integer(&v)
+		f.has.version, err = read(d, &v, jsontext.Token.Int)
 		f.version = int(v)
 	case "active":
 		f.has.active = true
@@ -246,8 +246,10 @@ func (d *decoder) boolean(v *bool) error {
 	return nil
 }
 
-// integer reads an integer or null and reports whether there was one.
-func (d *decoder) integer(v *int64) (given bool, err error) {
+// read reads a number or null and reports whether there was one. value is the
+// method of a token that converts it: Int refuses fractions and exponents, Float
+// and Float32 what is too large.
+func read[T any](d *decoder, v *T, value func(jsontext.Token) (T, error)) (given bool, err error) {
 	switch d.dec.PeekKind() {
 	case 'n':
 		return false, d.dec.SkipValue()
@@ -259,26 +261,7 @@ func (d *decoder) integer(v *int64) (given bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if *v, err = tok.Int(); err != nil {
-		return false, errMember
-	}
-	return true, nil
-}
-
-// number reads a number or null and reports whether there was one.
-func (d *decoder) number(v *float32) (given bool, err error) {
-	switch d.dec.PeekKind() {
-	case 'n':
-		return false, d.dec.SkipValue()
-	case '0':
-	default:
-		return false, errMember
-	}
-	tok, err := d.dec.ReadToken()
-	if err != nil {
-		return false, err
-	}
-	if *v, err = tok.Float32(); err != nil {
+	if *v, err = value(tok); err != nil {
 		return false, errMember
 	}
 	return true, nil

@@ -3,6 +3,8 @@ package tracker
 import (
 	"errors"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"ronde/geo"
 )
 
@@ -52,13 +54,13 @@ func (d *decoder) ping(p *ping) error {
 		}
 		switch name.String() {
 		case "seq":
-			has.seq, err = d.tolerant(p, func() (bool, error) { return d.integer(&seq) })
+			has.seq, err = d.tolerant(p, func() (bool, error) { return read(d, &seq, jsontext.Token.Int) })
 		case "timestamp":
-			has.timestamp, err = d.tolerant(p, func() (bool, error) { return d.integer(&p.Timestamp) })
+			has.timestamp, err = d.tolerant(p, func() (bool, error) { return read(d, &p.Timestamp, jsontext.Token.Int) })
 		case "latitude":
-			has.latitude, err = d.tolerant(p, func() (bool, error) { return d.degrees(&p.Latitude) })
+			has.latitude, err = d.tolerant(p, func() (bool, error) { return read(d, &p.Latitude, jsontext.Token.Float) })
 		case "longitude":
-			has.longitude, err = d.tolerant(p, func() (bool, error) { return d.degrees(&p.Longitude) })
+			has.longitude, err = d.tolerant(p, func() (bool, error) { return read(d, &p.Longitude, jsontext.Token.Float) })
 		case "mock":
 			err = d.mock(p)
 		default:
@@ -96,7 +98,7 @@ func (d *decoder) optional(p *ping, name string) error {
 	default:
 		return d.dec.SkipValue()
 	}
-	_, err := d.tolerant(p, func() (bool, error) { return d.number(v) })
+	_, err := d.tolerant(p, func() (bool, error) { return read(d, v, jsontext.Token.Float32) })
 	return err
 }
 
@@ -106,22 +108,6 @@ func (d *decoder) mock(p *ping) error {
 	}
 	_, err := d.tolerant(p, func() (bool, error) { return true, d.boolean(&p.Mock) })
 	return err
-}
-
-// degrees reads a required number. It keeps all 64 bits: the wire has seven
-// decimals of a degree.
-func (d *decoder) degrees(v *float64) (given bool, err error) {
-	if d.dec.PeekKind() != '0' {
-		return false, errMember
-	}
-	tok, err := d.dec.ReadToken()
-	if err != nil {
-		return false, err
-	}
-	if *v, err = tok.Float(); err != nil {
-		return false, errMember
-	}
-	return true, nil
 }
 
 // tolerant runs read; if the value has the wrong type or range, it marks the

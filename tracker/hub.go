@@ -124,8 +124,8 @@ func New(o Options) *Hub {
 	h.recorder = newRecorder(o.Service, max(1, o.Shards), h.metrics, o.Log, h.recorded)
 	h.loops.Go(func() { h.recorder.run(recording) })
 	h.loops.Go(h.reconcileLoop)
-	h.loops.Go(h.deadlineLoop)
-	h.loops.Go(h.watchLoop)
+	h.loops.Go(func() { h.every(reconcileEvery, h.closeDue) })
+	h.loops.Go(func() { h.every(watchEvery, h.watchRooms) })
 	return h
 }
 

@@ -42,44 +42,35 @@ func (h *Hub) reconcileLoop() {
 	}
 }
 
-// deadlineLoop ends missions at their deadline. It is apart from the others,
-// because each of its steps may wait for a lock.
-func (h *Hub) deadlineLoop() {
-	tick := time.NewTicker(reconcileEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-h.ctx.Done():
-			return
-		case <-tick.C:
-			h.closeDue()
-		}
+// watchRooms does what must not wait for the store: it tells viewers when a lease has
+// ended, closes sockets whose token has expired, and asks silent ones for a sign
+// of life.
+func (h *Hub) watchRooms(tick int) {
+	for _, r := range h.everyRoom() {
+		r.watch()
 	}
+	h.keepAlive(tick)
+	h.forgetPaces(time.Now())
 }
 
-// watchLoop does what must not wait for the store: it tells viewers when a
-// lease has ended, closes sockets whose token has expired, and asks silent ones
-// for a sign of life.
-func (h *Hub) watchLoop() {
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
+// every calls do again and again until the hub stops.
+func (h *Hub) every(d time.Duration, do func(tick int)) {
+	ticker := time.NewTicker(d)
+	defer ticker.Stop()
 	for n := 0; ; n++ {
 		select {
 		case <-h.ctx.Done():
 			return
-		case <-tick.C:
-			for _, r := range h.everyRoom() {
-				r.watch()
-			}
-			h.keepAlive(n)
-			h.forgetPaces(time.Now())
+		case <-ticker.C:
+			do(n)
 		}
 	}
 }
 
 // closeDue ends missions whose deadline has come, with or without sockets.
-// Every node does; whoever is first counts.
-func (h *Hub) closeDue() {
+// Every node does; whoever is first counts. It has a loop of its own, because
+// each of its steps may wait for a lock.
+func (h *Hub) closeDue(int) {
 	ctx, cancel := context.WithTimeout(h.ctx, storeTimeout)
 	defer cancel()
 	n, err := h.service.CloseDue(ctx)
