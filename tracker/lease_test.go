@@ -3,6 +3,7 @@ package tracker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -26,6 +27,7 @@ type brittle struct {
 	session.Store
 	down atomic.Bool // everything but Append fails
 	full atomic.Bool // Append fails
+	hung atomic.Bool // News and Due answer when nobody waits any more
 }
 
 var errDown = session.ErrUnavailable.Because("switched off by the test")
@@ -38,6 +40,10 @@ func (b *brittle) Append(ctx context.Context, batch []*session.Submission) error
 }
 
 func (b *brittle) News(ctx context.Context, known []session.Known) (session.News, error) {
+	if b.hung.Load() {
+		<-ctx.Done()
+		return session.News{}, errDown
+	}
 	if b.down.Load() {
 		return session.News{}, errDown
 	}
@@ -45,6 +51,10 @@ func (b *brittle) News(ctx context.Context, known []session.Known) (session.News
 }
 
 func (b *brittle) Due(ctx context.Context, limit int) ([]session.Ref, error) {
+	if b.hung.Load() {
+		<-ctx.Done()
+		return nil, errDown
+	}
 	if b.down.Load() {
 		return nil, errDown
 	}
@@ -356,6 +366,71 @@ func TestNothingIsRenderedWithoutLease(t *testing.T) {
 		}
 		if w.hub.room(w.mission.ID).full(session.ProfileExact) != nil {
 			w.t.Fatal("a frame was rendered without a lease")
+		}
+	})
+}
+
+// TestHungStoreIsToldInTime lets the store hang instead of fail: viewers hear of
+// it when the lease has ended, and not when the store's time is up.
+func TestHungStoreIsToldInTime(t *testing.T) {
+	inWorld(t, time.Hour, func(w *world) {
+		w.wait(3 * time.Second)
+		w.store.hung.Store(true)
+		hung := time.Now()
+		w.wait(Interval + 2*watchEvery)
+		if !w.told(hung, `{"type":"degraded","code":"store_unavailable"}`) {
+			w.t.Fatal("the viewer was not told")
+		}
+		w.store.hung.Store(false)
+		back := time.Now()
+		w.wait(storeTimeout + Interval)
+		if !w.told(back, `{"type":"recovered"}`) {
+			w.t.Fatal("the viewer was not told that it is over")
+		}
+	})
+}
+
+// TestTrailIsTheNewest: of a track longer than a trail, the trail is the end.
+func TestTrailIsTheNewest(t *testing.T) {
+	inWorld(t, 4*time.Hour, func(w *world) {
+		const points = trailPoints + 1000
+		begin := time.Now()
+		w.wait(points * time.Second)
+		for n := 0; n < points; n += 500 {
+			sub := &session.Submission{Ref: w.hub.room(w.mission.ID).ref, Agent: "badge-17"}
+			for i := range 500 {
+				at := begin.Add(time.Duration(n+i) * time.Second)
+				sub.Pings = append(sub.Pings, session.Ping{Timestamp: at.UnixMilli(), Position: geo.NewPosition(onSite)})
+			}
+			ok(w.t, w.service.Append(w.t.Context(), []*session.Submission{sub}))
+		}
+		v := *w.viewer.principal
+		v.View = session.View{Profile: session.ProfileExact, Trail: true}
+		frames, err := w.hub.trail(&viewer{room: w.viewer.room, principal: &v, profile: session.ProfileExact})
+		ok(w.t, err)
+		if len(frames) != 1 {
+			w.t.Fatalf("%d frames", len(frames))
+		}
+		newest := fmt.Sprintf("[%d,", begin.Add((points-1)*time.Second).UnixMilli())
+		if n := strings.Count(string(frames[0]), "[") - 1; n > trailPoints || !strings.Contains(string(frames[0]), newest) {
+			w.t.Fatalf("%d points, the newest among them: %v", n, strings.Contains(string(frames[0]), newest))
+		}
+	})
+}
+
+// TestRelievedAgentLeavesTheScreen: progress names those who are there, so a
+// state has to clear away who is not.
+func TestRelievedAgentLeavesTheScreen(t *testing.T) {
+	inWorld(t, time.Hour, func(w *world) {
+		w.wait(time.Second)
+		w.ping()
+		relieved := time.Now()
+		w.wait(time.Millisecond)
+		_, err := w.service.Do(w.t.Context(), operator, w.mission.ID, session.Command{Action: session.Relieve, Agent: "badge-17"})
+		ok(w.t, err)
+		synctest.Wait()
+		if !w.told(relieved, `{"type":"state","state":"active"}`) || !w.told(relieved, `{"type":"progress","agents":[]}`) {
+			w.t.Fatal("the agent is still on the screen")
 		}
 	})
 }
