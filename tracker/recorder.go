@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -227,11 +228,7 @@ func (r *Recorder) part(ctx context.Context, s *shard, batch []*job, now time.Ti
 // waits reports whether a job is to be tried again, because a transition holds
 // its mission.
 func (r *Recorder) waits(ctx context.Context, j *job, now time.Time) bool {
-	locked := false
-	for _, v := range j.Verdicts {
-		locked = locked || v == session.Locked
-	}
-	if !locked || ctx.Err() != nil {
+	if !slices.Contains(j.Verdicts, session.Locked) || ctx.Err() != nil {
 		return false
 	}
 	if j.deadline.IsZero() {

@@ -2,12 +2,10 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -117,14 +115,10 @@ func (k *killing) prepare() {
 	check(k.t, err)
 	k.key = strings.TrimSpace(string(out))
 	cmd, url := serving(k.t, k.args)
-	now := time.Now()
-	k.mission = k.call(url, "POST", "/v1/missions", object{
-		"reference": "M-1", "site": object{"name": "Dépôt", "point": object{"latitude": 48.0, "longitude": 2.4}, "radius_m": 80},
-		"starts_at": now.Format(time.RFC3339), "ends_at": now.Add(8 * time.Hour).Format(time.RFC3339),
-		"agents": []object{{"agent": "badge-17"}}, "policy": object{"min_interval_ms": 1},
-	})["id"].(string)
-	k.token = k.call(url, "POST", "/v1/missions/"+k.mission+"/agents/badge-17/token", nil)["token"].(string)
-	k.call(url, "POST", "/v1/missions/"+k.mission+"/begin", nil)
+	a, now := k.node(url), time.Now()
+	k.mission = a.createMission(now, now.Add(8*time.Hour), 48.0, 2.4, 80, object{"min_interval_ms": 1})
+	k.token = a.agentToken(k.mission)
+	a.call(200, "POST", "/v1/missions/"+k.mission+"/begin", nil)
 	k.start = time.Now().UnixMilli()
 	k.kill(cmd)
 }
@@ -134,37 +128,17 @@ func (k *killing) kill(cmd *exec.Cmd) {
 	_ = cmd.Wait() // it was killed, and says so
 }
 
-func (k *killing) call(url, method, path string, body any) object {
-	k.t.Helper()
-	var r io.Reader
-	if body != nil {
-		raw, err := json.Marshal(body)
-		check(k.t, err)
-		r = bytes.NewReader(raw)
-	}
-	req, err := http.NewRequestWithContext(k.t.Context(), method, url+path, r)
-	check(k.t, err)
-	req.Header.Set("Authorization", "Bearer "+k.key)
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	check(k.t, err)
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(resp.Body)
-	check(k.t, err)
-	if resp.StatusCode >= 300 {
-		k.t.Fatalf("%s %s: %d %s", method, path, resp.StatusCode, raw)
-	}
-	var answer object
-	check(k.t, json.Unmarshal(raw, &answer))
-	return answer
+// node speaks to the process that serves at a URL.
+func (k *killing) node(url string) *testApp {
+	a := &testApp{app: &app{}, t: k.t, key: k.key}
+	a.config.PublicURL = url
+	return a
 }
 
 // round starts the server, streams until a random number of acks have come, and kills it.
 func (k *killing) round() {
 	cmd, url := serving(k.t, k.args)
-	a := &testApp{app: &app{}, t: k.t}
-	a.config.PublicURL = url
-	phone := a.socket("/v1/agent", "ronde.agent.v1", k.token)
+	phone := k.node(url).socket("/v1/agent", "ronde.agent.v1", k.token)
 	phone.until("hello")
 	base := k.acked // sequence numbers begin anew: number n is ping base+n
 	k.sent = base   // and what was not acknowledged is sent again
@@ -202,16 +176,8 @@ func (k *killing) compare() {
 	cmd, url := serving(k.t, k.args)
 	defer k.kill(cmd)
 	found := map[string]int{}
-	for cursor := ""; ; {
-		page := k.call(url, "GET", "/v1/missions/"+k.mission+"/track?limit=1000"+cursor, nil)
-		for _, item := range page["items"].([]any) {
-			found[fmt.Sprintf("%.7f", item.(object)["latitude"])]++
-		}
-		next, more := page["next_cursor"].(string)
-		if !more || next == "" {
-			break
-		}
-		cursor = "&cursor=" + next
+	for _, item := range k.node(url).track(k.mission) {
+		found[fmt.Sprintf("%.7f", item["latitude"])]++
 	}
 	lost, twice := 0, 0
 	for i := 1; i <= k.sent; i++ {
