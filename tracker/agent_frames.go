@@ -16,6 +16,7 @@ var errHungUp = errors.New("hung up")
 // no further.
 func (c *agentConn) frame(data []byte) error {
 	received := time.Now()
+	c.pace.excuse(c.hub.stalls.total(received.Sub(c.hub.start)))
 	if !c.pace.take(received, 1, 0) {
 		return c.tooFast("at most 20 frames a second")
 	}

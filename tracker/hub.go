@@ -99,9 +99,10 @@ type Hub struct {
 	sockets, loops sync.WaitGroup
 	stopRecorder   context.CancelFunc
 
-	start time.Time // what leases are measured from
-	opens singleflight.Group
-	kick  chan struct{} // holds one token while a room asks to be reconciled
+	start  time.Time // what leases are measured from
+	stalls stalls
+	opens  singleflight.Group
+	kick   chan struct{} // holds one token while a room asks to be reconciled
 
 	mu     sync.Mutex
 	closed bool                // guarded by mu

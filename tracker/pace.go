@@ -2,6 +2,7 @@ package tracker
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,8 +30,9 @@ type paceKey struct {
 // in time and only waited in the network.
 type pace struct {
 	mu            sync.Mutex
-	frames, pings float64   // guarded by mu, like last
-	last          time.Time // when frames and pings were brought up to date
+	frames, pings float64       // guarded by mu, like all below
+	last          time.Time     // when frames and pings were brought up to date
+	stalled       time.Duration // of the process, as far as it is credited
 }
 
 // take takes a frame and some pings from the allowance, and reports whether
@@ -66,6 +68,37 @@ func (p *pace) credit(d time.Duration) {
 	p.last = p.last.Add(d) // or it would be counted twice
 }
 
+// excuse credits the time in which the whole process stood still, given all of it
+// so far.
+func (p *pace) excuse(stalled time.Duration) {
+	p.mu.Lock()
+	more := stalled - p.stalled
+	p.stalled = stalled
+	p.mu.Unlock()
+	if more > 0 {
+		p.credit(more)
+	}
+}
+
+// stalls sums up the time in which this process stood still: frozen with its
+// machine, or out of processor time. Reading is not all it then fails to do, so
+// a goroutine that is to wake up at a steady pace finds it out.
+type stalls struct {
+	last atomic.Int64 // when it last woke up, since the hub's start
+	sum  atomic.Int64
+}
+
+// tick is called every watchEvery, with the time since the hub's start.
+func (s *stalls) tick(now time.Duration) {
+	s.sum.Store(int64(s.total(now)))
+	s.last.Store(int64(now))
+}
+
+// total returns the sum, what stands still at this moment included.
+func (s *stalls) total(now time.Duration) time.Duration {
+	return time.Duration(s.sum.Load()) + max(0, now-time.Duration(s.last.Load())-2*watchEvery)
+}
+
 func (p *pace) idleSince() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -78,7 +111,7 @@ func (h *Hub) paceOf(mission uuid.UUID, agent string) *pace {
 	defer h.mu.Unlock()
 	key := paceKey{mission, agent}
 	if h.paces[key] == nil {
-		h.paces[key] = &pace{}
+		h.paces[key] = &pace{stalled: h.stalls.total(time.Since(h.start))}
 	}
 	return h.paces[key]
 }

@@ -40,6 +40,38 @@ func TestPace(t *testing.T) {
 	}
 }
 
+// TestPaceExcusesStalls: a process that stood still finds all that was sent to it
+// meanwhile at once. It is counted once, by whoever looks first.
+func TestPaceExcusesStalls(t *testing.T) {
+	var s stalls
+	for now := time.Duration(0); now <= 3*time.Second; now += watchEvery {
+		if stood := s.total(now); stood != 0 {
+			t.Fatalf("stood still for %v while it ran", stood)
+		}
+		s.tick(now)
+	}
+	const froze = 3 * time.Second
+	thawed := froze + 10*time.Second
+	atOnce := s.total(thawed)
+	s.tick(thawed)
+	if later := s.total(thawed); atOnce != later || later < 9*time.Second || later > 10*time.Second {
+		t.Fatalf("stood still for 10s, counted as %v before and %v after the tick", atOnce, later)
+	}
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	p := &pace{}
+	p.take(now, 0, 0)
+	for range 2 { // the second finds nothing new to excuse
+		p.excuse(s.total(thawed))
+	}
+	frames := 0
+	for p.take(now.Add(10*time.Second), 1, 0) {
+		frames++
+	}
+	if want := 10 * framesPerSecond; frames < want || frames > want+2*framesPerSecond {
+		t.Errorf("%d frames after a stall of 10s, want %d", frames, want)
+	}
+}
+
 // TestPaceOutlivesConnections: whoever connects anew has no new allowance, until
 // they were silent for a while.
 func TestPaceOutlivesConnections(t *testing.T) {

@@ -46,6 +46,7 @@ func (h *Hub) reconcileLoop() {
 // ended, closes sockets whose token has expired, and asks silent ones for a sign
 // of life.
 func (h *Hub) watchRooms(tick int) {
+	h.stalls.tick(time.Since(h.start))
 	for _, r := range h.everyRoom() {
 		r.watch()
 	}

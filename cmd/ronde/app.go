@@ -24,6 +24,7 @@ type app struct {
 	config configs.Config
 	log    *slog.Logger
 	now    func() time.Time // the clock of the embedded store and of tokens; time.Now unless a test owns it
+	open   storeOpener      // openStore, unless a test plants a fault in what it opens
 
 	service *session.Service
 	public  net.Listener
@@ -42,7 +43,7 @@ type stopper struct {
 const stopTimeout = 20 * time.Second
 
 func newApp(c configs.Config, log *slog.Logger, now func() time.Time) *app {
-	return &app{config: c, log: log, now: now, fails: make(chan error, 2)}
+	return &app{config: c, log: log, now: now, open: openStore, fails: make(chan error, 2)}
 }
 
 func (a *app) onStop(name string, stop func(context.Context) error) {
@@ -65,7 +66,7 @@ func (a *app) start(ctx context.Context) (err error) {
 		return err
 	}
 	a.onStop("keyring", func(context.Context) error { return ring.Close() })
-	store, err := openStore(ctx, a.config, a.now)
+	store, err := a.open(ctx, a.config, a.now)
 	if err != nil {
 		return err
 	}
@@ -120,7 +121,7 @@ func (a *app) listen(ctx context.Context, registry *prometheus.Registry, hub *tr
 	// Sockets go before their server: it waits for event streams.
 	a.onStop("sockets", func(context.Context) error { hub.Close(); return nil })
 	a.onStop("readiness", func(context.Context) error { close(draining); return nil })
-	a.log.Info("started", "public_url", a.config.PublicURL, "ops", a.ops.Addr().String(), "version", version)
+	a.log.Info("started", "public_url", a.config.PublicURL, "listen", a.public.Addr().String(), "ops", a.ops.Addr().String(), "version", version)
 	return nil
 }
 

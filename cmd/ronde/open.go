@@ -18,7 +18,10 @@ import (
 	"ronde/tracker"
 )
 
-// openStore opens the store that the configuration names.
+// storeOpener opens the store that the configuration names.
+type storeOpener func(ctx context.Context, c configs.Config, now func() time.Time) (session.Store, error)
+
+// openStore is the storeOpener of every node.
 func openStore(ctx context.Context, c configs.Config, now func() time.Time) (session.Store, error) {
 	scheme, path := configs.Split(c.Store)
 	if scheme == "sqlite" {

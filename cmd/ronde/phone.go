@@ -30,6 +30,10 @@ type phoneConfig struct {
 
 	Client  *http.Client  // for the handshake; http.DefaultClient by default
 	Backoff time.Duration // about how long to wait before the first try to reconnect; a second by default
+
+	// Settled, if set, is told of each position that the server settled, by its device time: with "" if it was acked,
+	// with the code of its refusal otherwise. It must not call the phone.
+	Settled func(timestamp int64, code string)
 }
 
 // phone is an agent's phone as a client of GET /v1/agent. It keeps every position until the server has settled it,
@@ -100,6 +104,7 @@ func newPhone(c phoneConfig) *phone {
 		rejections: map[string]rejection{},
 	}
 	p.changed = sync.NewCond(&p.mu)
+	p.out.settled = c.Settled
 	return p
 }
 

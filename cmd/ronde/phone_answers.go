@@ -21,7 +21,7 @@ func (p *phone) handle(data []byte) {
 			p.counts.Errors["ack_of_nothing"]++
 		}
 	case "refused":
-		if p.out.refuse(f.Seq) {
+		if p.out.refuse(f.Seq, f.Code) {
 			p.counts.Refused[f.Code]++
 		}
 	case "retry":

@@ -22,6 +22,10 @@ type outbox struct {
 
 	controls []control // in the order they were asked for
 
+	// settled, if set, is told of each ping that leaves for good: with "" for one that was acked, with the code of its
+	// refusal otherwise.
+	settled func(timestamp int64, code string)
+
 	sent, resent, acked, refused uint64
 }
 
@@ -161,6 +165,7 @@ func (o *outbox) ack(seq uint64) bool {
 		settled := o.base < o.high && q.seq <= seq
 		if settled && !q.refused {
 			o.acked++
+			o.tell(q, "")
 		}
 		return settled
 	})
@@ -179,9 +184,15 @@ func (o *outbox) drop(gone func(*queued) bool) {
 	o.pings = o.pings[n:]
 }
 
+func (o *outbox) tell(q *queued, code string) {
+	if o.settled != nil {
+		o.settled(q.timestamp, code)
+	}
+}
+
 // refuse marks the ping with seq of this connection as refused. It returns false if there is none, or if it was
 // refused before.
-func (o *outbox) refuse(seq uint64) bool {
+func (o *outbox) refuse(seq uint64, code string) bool {
 	numbered := o.pings[:o.high-o.base]
 	i, found := slices.BinarySearchFunc(numbered, seq, func(q queued, seq uint64) int {
 		if q.seq < seq {
@@ -194,6 +205,7 @@ func (o *outbox) refuse(seq uint64) bool {
 	}
 	numbered[i].refused = true
 	o.refused++
+	o.tell(&numbered[i], code)
 	return true
 }
 

@@ -121,7 +121,7 @@ func (m *outboxMachine) refuse(t *rapid.T) {
 		t.Skip("nothing to refuse")
 	}
 	seq := rapid.Uint64Range(m.acked+1, m.highest).Draw(t, "seq")
-	if m.out.refuse(seq) == m.refused[seq] {
+	if m.out.refuse(seq, "invalid") == m.refused[seq] {
 		t.Fatalf("refusing %d a second time (%v)", seq, m.refused[seq])
 	}
 	m.refused[seq] = true
@@ -148,7 +148,7 @@ func (m *outboxMachine) retry(*rapid.T) { m.out.rewind() }
 
 func (m *outboxMachine) nonsense(t *rapid.T) {
 	before := fmt.Sprint(m.out)
-	if m.out.refuse(0) || m.out.refuse(m.highest+1) || m.out.refuse(math.MaxUint64) {
+	if m.out.refuse(0, "") || m.out.refuse(m.highest+1, "") || m.out.refuse(math.MaxUint64, "") {
 		t.Fatal("a ping that never was is refused")
 	}
 	if after := fmt.Sprint(m.out); after != before {

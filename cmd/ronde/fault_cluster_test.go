@@ -1,0 +1,331 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/rs/zerolog"
+
+	"ronde/session"
+	"ronde/session/postgres/pgtest"
+)
+
+// cluster is what a company that outgrew one machine runs: nodes of ronde serve as processes of their own behind HAProxy,
+// one PostgreSQL, one Redis. Every node reaches the two over links of its own, which the test can cut.
+type cluster struct {
+	t     *testing.T
+	pg    *pgtest.Server
+	dsn   string
+	bus   busServer
+	nodes []*clusterNode
+	url   string // of the balancer, the public URL of every node
+	key   string // an API key of role platform
+}
+
+// clusterNode is one node: a process that can be killed, frozen and cut off from what it depends on.
+type clusterNode struct {
+	t      *testing.T
+	args   []string
+	env    []string
+	public string // host:port, the same after every start
+	ops    string
+	links  []*toxiproxy.Proxy
+	log    *os.File
+	cmd    *exec.Cmd // nil while it is down
+}
+
+// startCluster starts a cluster whose nodes are planted with a bug, if it is not "".
+func startCluster(t *testing.T, nodes int, plant string) *cluster {
+	t.Helper()
+	c := &cluster{t: t, pg: pgtest.StartPrivate(t)}
+	c.dsn = newDatabase(t, c.pg)
+	c.bus = startBus(t)
+	data := t.TempDir()
+	_, err := session.CreateRootSecret(filepath.Join(data, "root.secret"))
+	check(t, err)
+	ports := freePorts(t, 2*nodes+1)
+	c.url = "http://" + ports[0]
+	for i := range nodes {
+		c.addNode(i, ports[1+2*i], ports[2+2*i], data, plant)
+	}
+	for _, n := range c.nodes {
+		n.start()
+	}
+	startBalancer(t, ports[0], c.nodes)
+	c.key = c.newKey(data)
+	return c
+}
+
+func (c *cluster) addNode(i int, public, ops, data, plant string) {
+	c.t.Helper()
+	n := &clusterNode{t: c.t, public: public, ops: ops}
+	store, storeLink := link(c.t, c.dsn)
+	bus := c.bus.url()
+	n.links = []*toxiproxy.Proxy{storeLink}
+	n.args = []string{
+		"serve", "--listen", public, "--ops-listen", ops, "--public-url", c.url, "--data", data,
+		"--store", store, "--bus", bus, "--log-level", "warn", "--root-secret-file", filepath.Join(data, "root.secret"),
+	}
+	n.env = []string{asProgram + "=1", planted + "=" + plant}
+	log, err := os.Create(filepath.Join(c.t.TempDir(), fmt.Sprintf("node-%d.log", i)))
+	check(c.t, err)
+	n.log = log
+	c.t.Cleanup(func() {
+		n.kill()
+		if c.t.Failed() {
+			n.showLog()
+		}
+		_ = log.Close()
+	})
+	c.nodes = append(c.nodes, n)
+}
+
+// newKey makes an API key over a path of its own, as an administrator does.
+func (c *cluster) newKey(data string) string {
+	c.t.Helper()
+	out, err := program(c.t, "apikey", "create", "--tenant", "acme", "--role", "platform",
+		"--data", data, "--store", c.dsn, "--root-secret-file", filepath.Join(data, "root.secret")).Output()
+	check(c.t, err)
+	return strings.TrimSpace(string(out))
+}
+
+// link puts a proxy on loopback before the server that a URL names, and returns the URL that leads through it.
+func link(t *testing.T, target string) (string, *toxiproxy.Proxy) {
+	t.Helper()
+	before, after, ok := strings.Cut(target, "127.0.0.1:")
+	if !ok {
+		t.Fatalf("no link to %q: it is not on loopback", target)
+	}
+	port, tail, _ := strings.Cut(after, "/")
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	p := toxiproxy.NewProxy(server, port, "127.0.0.1:0", "127.0.0.1:"+port)
+	check(t, p.Start())
+	t.Cleanup(p.Stop)
+	return before + p.Listen + "/" + tail, p
+}
+
+// freePorts returns addresses on loopback that nobody listens on. They lie below the ports that the system gives to
+// outgoing connections, so that a node finds its own again after a restart.
+func freePorts(t *testing.T, n int) (addresses []string) {
+	t.Helper()
+	for port := 20000 + os.Getpid()%5000; len(addresses) < n && port < 32000; port++ {
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		addresses = append(addresses, l.Addr().String())
+		check(t, l.Close())
+	}
+	if len(addresses) < n {
+		t.Fatal("no free ports")
+	}
+	return addresses
+}
+
+// start starts the node and waits until it is ready.
+func (n *clusterNode) start() {
+	n.t.Helper()
+	n.cmd = program(n.t, n.args...)
+	n.cmd.Env = append(os.Environ(), n.env...)
+	n.cmd.Stderr = n.log
+	check(n.t, n.cmd.Start())
+	poll(n.t, "a node that is ready", func() error { return n.ready() })
+}
+
+func (n *clusterNode) ready() error {
+	ctx, cancel := context.WithTimeout(n.t.Context(), 2*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.ops+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if body, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%d %s", resp.StatusCode, body)
+	}
+	return nil
+}
+
+// poll tries something again and again until it works. Nothing depends on how long that takes, but for a bound that
+// no sound system comes near.
+func poll(t *testing.T, what string, try func() error) {
+	t.Helper()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	limit := time.After(2 * testPatience)
+	for {
+		err := try()
+		if err == nil {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-limit:
+			t.Fatalf("never came: %s: %v", what, err)
+		}
+	}
+}
+
+// kill ends the node at once, as a machine that loses power does.
+func (n *clusterNode) kill() { n.end(syscall.SIGKILL) }
+
+// drain ends the node as an orderly restart does.
+func (n *clusterNode) drain() { n.end(syscall.SIGTERM) }
+
+func (n *clusterNode) end(s syscall.Signal) {
+	if n.cmd == nil {
+		return
+	}
+	_ = n.cmd.Process.Signal(s) // it may have gone by itself, which the wait tells
+	err := n.cmd.Wait()
+	n.cmd = nil
+	if s == syscall.SIGTERM && err != nil {
+		n.t.Errorf("a node that was told to stop: %v", err)
+	}
+}
+
+// freeze halts the process where it stands; thaw lets it go on.
+func (n *clusterNode) freeze() error { return n.cmd.Process.Signal(syscall.SIGSTOP) }
+func (n *clusterNode) thaw() error   { return n.cmd.Process.Signal(syscall.SIGCONT) }
+
+// isolate lets nothing through between the node and what it depends on, in neither direction, without closing a
+// connection: the network is gone and nobody says so. rejoin ends it, and every connection that was held up.
+func (n *clusterNode) isolate() error {
+	var errs []error
+	for _, l := range n.links {
+		for _, stream := range []string{"upstream", "downstream"} {
+			_, err := l.Toxics.AddToxicJson(strings.NewReader(`{"type":"timeout","stream":"` + stream + `","attributes":{"timeout":0}}`))
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (n *clusterNode) rejoin() {
+	for _, l := range n.links {
+		l.Toxics.ResetToxics(n.t.Context())
+	}
+}
+
+// cut closes every connection to what the node depends on, whatever is under way, and lets it connect anew.
+func (n *clusterNode) cut() error {
+	var errs []error
+	for _, l := range n.links {
+		l.Stop()
+		errs = append(errs, l.Start())
+	}
+	return errors.Join(errs...)
+}
+
+func (n *clusterNode) showLog() {
+	b, err := os.ReadFile(n.log.Name())
+	check(n.t, err)
+	if lines := bytes.SplitAfter(b, []byte("\n")); len(lines) > 30 {
+		b = bytes.Join(lines[len(lines)-30:], nil)
+	}
+	n.t.Logf("%s ends with:\n%s", filepath.Base(n.log.Name()), b)
+}
+
+// startBalancer starts HAProxy before the nodes. It sends nothing to a node that says it is not ready.
+func startBalancer(t *testing.T, address string, nodes []*clusterNode) {
+	t.Helper()
+	var b strings.Builder
+	fmt.Fprintf(&b, "defaults\n mode http\n timeout connect 2s\n timeout client 60s\n timeout server 60s\n timeout tunnel 1h\n"+
+		"frontend public\n bind %s\n default_backend nodes\n"+
+		"backend nodes\n balance roundrobin\n option redispatch\n option httpchk GET /readyz\n", address)
+	for i, n := range nodes {
+		_, ops, _ := net.SplitHostPort(n.ops)
+		fmt.Fprintf(&b, " server n%d %s check port %s inter 500ms fastinter 200ms downinter 500ms fall 1 rise 1\n", i, n.public, ops)
+	}
+	path := filepath.Join(t.TempDir(), "haproxy.cfg")
+	check(t, os.WriteFile(path, []byte(b.String()), 0o600))
+	cmd := exec.CommandContext(t.Context(), "haproxy", "-db", "-f", path)
+	check(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // it was killed, and says so
+	})
+	poll(t, "a balancer", func() error {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
+		if err == nil {
+			err = conn.Close()
+		}
+		return err
+	})
+}
+
+// statusError is an answer that is not the one asked for.
+type statusError struct {
+	status int
+	body   string
+}
+
+func (e statusError) Error() string { return fmt.Sprintf("%d %s", e.status, e.body) }
+
+// ask makes a REST call as the platform through the balancer, again and again while the cluster cannot answer: what it
+// asks for is either a reading or something that may be repeated.
+func (c *cluster) ask(ctx context.Context, method, path string, body any) (object, error) {
+	var raw []byte
+	if body != nil {
+		raw, _ = json.Marshal(body) // objects of strings and numbers always marshal
+	}
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		answer, err := c.askOnce(ctx, method, path, raw)
+		var refused statusError
+		if err == nil || errors.As(err, &refused) && refused.status < 500 {
+			return answer, err
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
+func (c *cluster) askOnce(ctx context.Context, method, path string, body []byte) (object, error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, c.url+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+c.key)
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode >= 300 {
+		return nil, statusError{resp.StatusCode, string(raw)}
+	}
+	var answer object
+	return answer, json.Unmarshal(raw, &answer)
+}

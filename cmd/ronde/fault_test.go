@@ -1,0 +1,259 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"ronde/session/postgres/pgtest"
+	"ronde/tracker"
+)
+
+// fault is something that happens to a cluster under load, and how it passes.
+type fault struct {
+	name string
+	// inject makes it happen; heal, if there is one, makes it pass. In between the load goes on for a while that is longer
+	// than the reconcile interval.
+	inject func(c *cluster, rng *rand.Rand) error
+	heal   func(c *cluster, rng *rand.Rand) error
+}
+
+// holds is how long a fault lasts: longer than the reconcile interval and the time in which a lost message is noticed.
+const holds = tracker.Interval + tracker.Interval/2
+
+var faults = []fault{
+	{name: "none", inject: nothing},
+
+	{name: "bus killed", inject: func(c *cluster, _ *rand.Rand) error { return c.bus.kill() }, heal: func(c *cluster, _ *rand.Rand) error { return c.bus.restart() }},
+	{name: "bus hangs", inject: func(c *cluster, _ *rand.Rand) error { return c.bus.freeze() }, heal: func(c *cluster, _ *rand.Rand) error { return c.bus.thaw() }},
+	{name: "bus pauses its clients", inject: func(c *cluster, _ *rand.Rand) error {
+		return c.bus.command("CLIENT", "PAUSE", strconv.FormatInt(holds.Milliseconds(), 10), "ALL")
+	}},
+	{name: "subscribers cut", inject: func(c *cluster, _ *rand.Rand) error {
+		return c.bus.command("CLIENT", "KILL", "TYPE", "pubsub")
+	}},
+
+	{name: "database killed", inject: func(c *cluster, _ *rand.Rand) error { return c.pg.Stop(pgtest.Immediate) }, heal: func(c *cluster, _ *rand.Rand) error { return c.pg.Restart() }},
+	{name: "database hangs", inject: func(c *cluster, _ *rand.Rand) error { return c.pg.Freeze() }, heal: func(c *cluster, _ *rand.Rand) error { return c.pg.Thaw() }},
+	{name: "backends terminated", inject: terminateBackends, heal: terminateBackends},
+	{name: "replies of the database lost", inject: cutLinks},
+	{name: "a mission is locked", inject: lockMission},
+
+	{name: "node killed", inject: func(c *cluster, rng *rand.Rand) error { c.victim(rng).kill(); return nil }, heal: startStopped},
+	{name: "node frozen", inject: func(c *cluster, rng *rand.Rand) error { return c.victim(rng).freeze() }, heal: thawAll},
+	{name: "node cut off", inject: func(c *cluster, rng *rand.Rand) error { return c.victim(rng).isolate() }, heal: rejoinAll},
+	{name: "rolling restart", inject: rollingRestart},
+}
+
+func nothing(*cluster, *rand.Rand) error { return nil }
+
+// victim draws the node that something happens to.
+func (c *cluster) victim(rng *rand.Rand) *clusterNode { return c.nodes[rng.IntN(len(c.nodes))] }
+
+func startStopped(c *cluster, _ *rand.Rand) error {
+	for _, n := range c.nodes {
+		if n.cmd == nil {
+			n.start()
+		}
+	}
+	return nil
+}
+
+func thawAll(c *cluster, _ *rand.Rand) (err error) {
+	for _, n := range c.nodes {
+		err = errors.Join(err, n.thaw())
+	}
+	return err
+}
+
+func rejoinAll(c *cluster, _ *rand.Rand) error {
+	for _, n := range c.nodes {
+		n.rejoin()
+	}
+	return nil
+}
+
+// rollingRestart replaces one node after the other, as an update does.
+func rollingRestart(c *cluster, _ *rand.Rand) error {
+	for _, n := range c.nodes {
+		n.drain()
+		n.start()
+	}
+	return nil
+}
+
+// terminateBackends ends every session of the nodes at the database.
+func terminateBackends(c *cluster, _ *rand.Rand) error {
+	return c.onDatabase(c.t.Context(), func(conn *pgx.Conn) error {
+		_, err := conn.Exec(c.t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+			WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+		return err
+	})
+}
+
+// cutLinks closes the connections of every node, several times, whatever is on its way: among it answers to commits.
+func cutLinks(c *cluster, rng *rand.Rand) (err error) {
+	for range 10 {
+		for _, n := range c.nodes {
+			waits(c.t.Context(), time.Duration(rng.Int64N(int64(50*time.Millisecond))))
+			err = errors.Join(err, n.cut())
+		}
+	}
+	return err
+}
+
+// lockMission holds the row of one running mission, as a transition does that hangs.
+func lockMission(c *cluster, _ *rand.Rand) error {
+	return c.onDatabase(c.t.Context(), func(conn *pgx.Conn) error {
+		tx, err := conn.Begin(c.t.Context())
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(c.t.Context(), `SELECT FROM missions WHERE state = 'active' LIMIT 1 FOR UPDATE`); err != nil {
+			return err
+		}
+		waits(c.t.Context(), holds)
+		return tx.Rollback(c.t.Context())
+	})
+}
+
+// onDatabase lends out a connection of the database's superuser.
+func (c *cluster) onDatabase(ctx context.Context, do func(*pgx.Conn) error) error {
+	conn, err := pgx.Connect(ctx, c.dsn)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(conn), conn.Close(context.WithoutCancel(ctx)))
+}
+
+// trial is what came of letting one fault happen.
+type trial struct {
+	verdict
+	recovery time.Duration // from healing until everybody was live again
+	told     int           // how often viewers were told that they see less than there is
+	err      error         // what never came
+}
+
+const (
+	crews = 3
+	// mayLinger is how long after a close a position may still be shown: the interval of I4, and what a machine with two
+	// busy cores adds on the way to the screen.
+	mayLinger = tracker.Interval + time.Second
+)
+
+// try lets a fault happen to a cluster under load and judges what was seen.
+func (f *fault) try(c *cluster, seed uint64) (o trial) {
+	ctx, cancel := context.WithTimeout(c.t.Context(), 4*testPatience)
+	defer cancel()
+	rng := rand.New(rand.NewPCG(seed, 0))
+	var all []*crew
+	for range crews {
+		all = append(all, startCrew(ctx, c, rng.Uint64()))
+	}
+	defer func() {
+		for _, w := range all {
+			o.err = errors.Join(o.err, w.end(ctx))
+		}
+	}()
+	if o.err = eventually(ctx, all, func(w *crew) error { return w.streaming(time.Time{}) }); o.err != nil {
+		return o
+	}
+	if o.err = f.happen(ctx, c, rng); o.err != nil {
+		return o
+	}
+	healed := time.Now()
+	for _, w := range all {
+		w.directing()
+		w.plays.Wait()
+	}
+	if o.err = eventually(ctx, all, func(w *crew) error { return w.streaming(healed) }); o.err != nil {
+		return o
+	}
+	o.recovery = time.Since(healed)
+	for _, w := range all {
+		o.err = errors.Join(o.err, o.judge(ctx, w))
+	}
+	return o
+}
+
+func (f *fault) happen(ctx context.Context, c *cluster, rng *rand.Rand) error {
+	if err := f.inject(c, rng); err != nil {
+		return fmt.Errorf("inject: %w", err)
+	}
+	waits(ctx, holds)
+	if f.heal == nil {
+		return nil
+	}
+	if err := f.heal(c, rng); err != nil {
+		return fmt.Errorf("heal: %w", err)
+	}
+	return nil
+}
+
+func (o *trial) judge(ctx context.Context, w *crew) error {
+	stored, windows, err := w.settle(ctx)
+	if err != nil {
+		return err
+	}
+	err = eventually(ctx, []*crew{w}, func(w *crew) error { return w.converged(stored) })
+	o.add(w.history.judge(stored, windows, mayLinger))
+	for _, v := range w.watchers {
+		o.told += v.wasTold()
+	}
+	return err
+}
+
+// eventually waits until ready returns nil for every crew.
+func eventually(ctx context.Context, all []*crew, ready func(*crew) error) error {
+	for {
+		var missing error
+		for _, w := range all {
+			missing = errors.Join(missing, ready(w))
+		}
+		if missing == nil {
+			return nil
+		}
+		if !waits(ctx, 20*time.Millisecond) {
+			return fmt.Errorf("never came: %w", missing)
+		}
+	}
+}
+
+// TestFaults lets everything happen to a cluster that may happen to one: nothing acked is lost or stored twice, nothing
+// is stored outside of a window, nothing is shown that was not stored or after a close, and everybody recovers. The seed
+// of a trial can be given with RONDE_SEED.
+func TestFaults(t *testing.T) {
+	c := startCluster(t, 3, "")
+	for _, f := range faults {
+		t.Run(f.name, func(t *testing.T) {
+			for round := range rounds(1, 20) {
+				seed := seedOf(t, round)
+				o := f.try(c, seed)
+				t.Logf("seed %d: %v; told %d times; recovered in %v", seed, o.verdict, o.told, o.recovery.Round(time.Millisecond))
+				if o.err != nil || o.wrong() != "" {
+					t.Fatalf("seed %d: %s; %v", seed, o.wrong(), o.err)
+				}
+			}
+		})
+	}
+}
+
+// seedOf derives the seed of a round from the name of its test, so that every trial differs and each can be repeated.
+func seedOf(t *testing.T, round int) uint64 {
+	if given := os.Getenv("RONDE_SEED"); given != "" {
+		seed, err := strconv.ParseUint(given, 10, 64)
+		check(t, err)
+		return seed
+	}
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s %d", t.Name(), round)
+	return h.Sum64() % 1_000_000
+}
