@@ -38,26 +38,62 @@ var errPosition = errors.New("no binary form of a position")
 // rounded half away from zero; impossible ones, which no store accepts, become
 // the nearest possible.
 func appendPosition(dst []byte, p *Ping) []byte {
-	optional := [...]float32{p.Accuracy, p.Altitude, p.Heading, p.Speed, p.Battery}
-	var flags byte
-	if p.Mock {
-		flags = flagMock
-	}
-	for i, v := range optional {
-		if geo.Known(v) {
-			flags |= 1 << i
-		} else {
-			optional[i] = 0
-		}
-	}
-	dst = append(dst, positionVersion, flags)
+	dst = append(dst, positionVersion, flagsOf(&p.Position))
 	dst = binary.BigEndian.AppendUint64(dst, uint64(p.Timestamp))
 	dst = binary.BigEndian.AppendUint32(dst, uint32(scaled(p.Latitude, 90)))
 	dst = binary.BigEndian.AppendUint32(dst, uint32(scaled(p.Longitude, 180)))
-	for _, v := range optional {
-		dst = binary.BigEndian.AppendUint32(dst, math.Float32bits(v))
+	return appendOptional(dst, &p.Position)
+}
+
+// optional returns the members of a fix that may be absent, by their number.
+func optional(fix *geo.Position) [5]*float32 {
+	return [...]*float32{&fix.Accuracy, &fix.Altitude, &fix.Heading, &fix.Speed, &fix.Battery}
+}
+
+// flagsOf returns the flags of a fix.
+func flagsOf(fix *geo.Position) (flags byte) {
+	if fix.Mock {
+		flags = flagMock
+	}
+	for i, member := range optional(fix) {
+		if geo.Known(*member) {
+			flags |= 1 << i
+		}
+	}
+	return flags
+}
+
+// appendOptional appends the optional members of a fix, each a float32, 0 if
+// absent.
+func appendOptional(dst []byte, fix *geo.Position) []byte {
+	for _, member := range optional(fix) {
+		var bits uint32
+		if geo.Known(*member) {
+			bits = math.Float32bits(*member)
+		}
+		dst = binary.BigEndian.AppendUint32(dst, bits)
 	}
 	return dst
+}
+
+// parseOptional fills in the optional members of a fix of which all are
+// unknown, and reports whether flags and b are a form that the above write.
+func parseOptional(fix *geo.Position, flags byte, b []byte) bool {
+	if flags&^(flagOptional|flagMock) != 0 {
+		return false
+	}
+	fix.Mock = flags&flagMock != 0
+	for i, member := range optional(fix) {
+		bits := binary.BigEndian.Uint32(b[4*i:])
+		v := math.Float32frombits(bits)
+		switch present := flags&(1<<i) != 0; {
+		case present && geo.Known(v):
+			*member = v
+		case present || bits != 0:
+			return false
+		}
+	}
+	return true
 }
 
 // scaled returns degrees in units of 1e-7. The conversion of a float that does
@@ -71,7 +107,7 @@ func scaled(degrees, limit float64) int32 {
 
 // parsePosition returns the position whose binary form b is.
 func parsePosition(b []byte) (Ping, error) {
-	if len(b) != positionSize || b[0] != positionVersion || b[1]&^(flagOptional|flagMock) != 0 {
+	if len(b) != positionSize || b[0] != positionVersion {
 		return Ping{}, errPosition
 	}
 	// Division, unlike multiplication by 1e-7, gives the float64 nearest to
@@ -80,19 +116,8 @@ func parsePosition(b []byte) (Ping, error) {
 		Latitude:  float64(int32(binary.BigEndian.Uint32(b[10:]))) / positionScale,
 		Longitude: float64(int32(binary.BigEndian.Uint32(b[14:]))) / positionScale,
 	})}
-	if !p.InRange() {
+	if !p.InRange() || !parseOptional(&p.Position, b[1], b[18:]) {
 		return Ping{}, errPosition
-	}
-	p.Mock = b[1]&flagMock != 0
-	for i, member := range [...]*float32{&p.Accuracy, &p.Altitude, &p.Heading, &p.Speed, &p.Battery} {
-		bits := binary.BigEndian.Uint32(b[18+4*i:])
-		v := math.Float32frombits(bits)
-		switch present := b[1]&(1<<i) != 0; {
-		case present && geo.Known(v):
-			*member = v
-		case present || bits != 0:
-			return Ping{}, errPosition
-		}
 	}
 	return p, nil
 }

@@ -1,0 +1,72 @@
+package redisbus
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// go-redis writes to one logger of the whole process, as text on standard
+// error. Whatever it says there it also returns as an error, which is logged
+// where it matters.
+func init() { redis.SetLogger(silence{}) }
+
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
+
+// client returns a client that gives up a command after the time given. RESP 2
+// is what subscriptions need and no more.
+func (t *target) client(within time.Duration) redis.UniversalClient {
+	if t.cluster {
+		return redis.NewClusterClient(&redis.ClusterOptions{
+			Addrs: t.addrs, Username: t.user, Password: t.password, TLSConfig: t.tls,
+			Protocol: 2, DisableIdentity: true, DisableRoutingPolicies: true,
+			DialTimeout: within, DialerRetries: 1, ReadTimeout: within, WriteTimeout: within,
+			ContextTimeoutEnabled: true,
+		})
+	}
+	return redis.NewClient(&redis.Options{
+		Addr: t.addrs[0], Username: t.user, Password: t.password, TLSConfig: t.tls,
+		Protocol: 2, DisableIdentity: true, MaxRetries: 1,
+		DialTimeout: within, DialerRetries: 1, ReadTimeout: within, WriteTimeout: within,
+		ContextTimeoutEnabled: true,
+	})
+}
+
+// reload has the client of a cluster ask who owns which slot. It does not wait
+// for the answer.
+func (b *Bus) reload() {
+	if c, ok := b.client.(*redis.ClusterClient); ok {
+		c.ReloadState(b.ctx)
+	}
+}
+
+// refusal returns what to do about an error that waiting does not cure, and ""
+// for any other.
+func refusal(err error) string {
+	moved := false
+	if err != nil {
+		_, moved = redis.IsMovedError(err)
+	}
+	switch {
+	case err == nil:
+		return ""
+	case redis.IsAuthError(err):
+		return "Redis does not know this user with this password"
+	case redis.IsPermissionError(err):
+		return "the user needs the commands and channels that package redisbus lists"
+	case moved:
+		return "this Redis is part of a cluster: write redis-cluster://"
+	case redis.HasErrorPrefix(err, "This instance has cluster support disabled"):
+		return "this Redis is no cluster: write redis:// or rediss://"
+	case redis.HasErrorPrefix(err, "unknown command"):
+		return "sharded publish/subscribe needs Redis 7 or later"
+	case errors.As(err, new(*tls.CertificateVerificationError)), errors.As(err, new(tls.RecordHeaderError)), errors.As(err, new(tls.AlertError)):
+		return "no TLS that both sides accept"
+	}
+	return ""
+}

@@ -1,0 +1,99 @@
+package redistest
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// slots is the number of hash slots of every Redis Cluster.
+const slots = 16384
+
+// Cluster is a Redis Cluster of masters without replicas.
+type Cluster struct {
+	Masters []*Server
+}
+
+// StartCluster starts a cluster of as many masters, among which the slots are
+// split evenly. It belongs to tb alone.
+func StartCluster(tb testing.TB, masters int, settings ...string) *Cluster {
+	tb.Helper()
+	c := &Cluster{}
+	folder := watch(tb)
+	for range masters {
+		port := FreePort(tb)
+		c.Masters = append(c.Masters, start(tb, folder, append([]string{
+			"cluster-enabled yes", "cluster-port " + strconv.Itoa(port), "cluster-node-timeout 2000",
+		}, settings...)...))
+	}
+	for i, s := range c.Masters {
+		s.Do(tb, "cluster", "set-config-epoch", i+1)
+		s.Do(tb, "cluster", "addslotsrange", i*slots/masters, (i+1)*slots/masters-1)
+		if i > 0 {
+			first := c.Masters[0]
+			s.Do(tb, "cluster", "meet", "127.0.0.1", first.Port, first.setting(tb, "cluster-port"))
+		}
+	}
+	c.settle(tb)
+	return c
+}
+
+// settle waits until every master knows every other one and the owner of every
+// slot.
+func (c *Cluster) settle(tb testing.TB) {
+	tb.Helper()
+	for _, s := range c.Masters {
+		settled := poll(func() bool {
+			info, err := s.admin.ClusterInfo(context.WithoutCancel(tb.Context())).Result()
+			return err == nil && strings.Contains(info, "cluster_state:ok") &&
+				strings.Contains(info, "cluster_known_nodes:"+strconv.Itoa(len(c.Masters))+"\r") &&
+				strings.Contains(info, "cluster_slots_ok:"+strconv.Itoa(slots)+"\r")
+		})
+		if !settled {
+			tb.Fatalf("redistest: the cluster does not come together:\n%v", s.Do(tb, "cluster", "nodes"))
+		}
+	}
+}
+
+// Owner returns the master that a slot belongs to.
+func (c *Cluster) Owner(tb testing.TB, slot int) *Server {
+	tb.Helper()
+	ranges, err := c.Masters[0].admin.ClusterSlots(context.WithoutCancel(tb.Context())).Result()
+	if err != nil {
+		tb.Fatalf("redistest: %v", err)
+	}
+	for _, r := range ranges {
+		if slot < r.Start || slot > r.End {
+			continue
+		}
+		for _, s := range c.Masters {
+			if s.Addr() == r.Nodes[0].Addr {
+				return s
+			}
+		}
+	}
+	tb.Fatalf("redistest: nobody owns slot %d", slot)
+	return nil
+}
+
+// Move migrates a slot that holds no keys to another master, as redis-cli does.
+func (c *Cluster) Move(tb testing.TB, slot int, to *Server) {
+	tb.Helper()
+	from := c.Owner(tb, slot)
+	source, target := from.Do(tb, "cluster", "myid"), to.Do(tb, "cluster", "myid")
+	to.Do(tb, "cluster", "setslot", slot, "importing", source)
+	from.Do(tb, "cluster", "setslot", slot, "migrating", target)
+	to.Do(tb, "cluster", "setslot", slot, "node", target)
+	for _, s := range c.Masters {
+		if s != to {
+			s.Do(tb, "cluster", "setslot", slot, "node", target)
+		}
+	}
+}
+
+// setting returns the value of a server's setting.
+func (s *Server) setting(tb testing.TB, name string) string {
+	tb.Helper()
+	return s.Do(tb, "config", "get", name).([]any)[1].(string)
+}
