@@ -71,13 +71,13 @@ func (a *app) start(ctx context.Context) (err error) {
 		return err
 	}
 	a.onStop("store", func(context.Context) error { return store.Close() })
-	bus, err := openBus(a.config)
+	registry := prometheus.NewRegistry()
+	bus, err := openBus(ctx, a.config, root, a.log, registry)
 	if err != nil {
 		return err
 	}
 	a.onStop("bus", func(context.Context) error { return bus.Close() })
 
-	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.service = &session.Service{
 		Store:  store,

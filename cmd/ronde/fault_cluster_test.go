@@ -22,6 +22,7 @@ import (
 
 	"ronde/session"
 	"ronde/session/postgres/pgtest"
+	"ronde/tracker/redisbus/redistest"
 )
 
 // cluster is what a company that outgrew one machine runs: nodes of ronde serve as processes of their own behind HAProxy,
@@ -30,7 +31,7 @@ type cluster struct {
 	t     *testing.T
 	pg    *pgtest.Server
 	dsn   string
-	bus   busServer
+	redis *redistest.Server
 	nodes []*clusterNode
 	url   string // of the balancer, the public URL of every node
 	key   string // an API key of role platform
@@ -53,31 +54,31 @@ func startCluster(t *testing.T, nodes int, plant string) *cluster {
 	t.Helper()
 	c := &cluster{t: t, pg: pgtest.StartPrivate(t)}
 	c.dsn = newDatabase(t, c.pg)
-	c.bus = startBus(t)
+	c.redis = redistest.Start(t)
 	data := t.TempDir()
 	_, err := session.CreateRootSecret(filepath.Join(data, "root.secret"))
 	check(t, err)
-	ports := freePorts(t, 2*nodes+1)
-	c.url = "http://" + ports[0]
+	balancer := freeAddress(t)
+	c.url = "http://" + balancer
 	for i := range nodes {
-		c.addNode(i, ports[1+2*i], ports[2+2*i], data, plant)
+		c.addNode(i, data, plant)
 	}
 	for _, n := range c.nodes {
 		n.start()
 	}
-	startBalancer(t, ports[0], c.nodes)
+	startBalancer(t, balancer, c.nodes)
 	c.key = c.newKey(data)
 	return c
 }
 
-func (c *cluster) addNode(i int, public, ops, data, plant string) {
+func (c *cluster) addNode(i int, data, plant string) {
 	c.t.Helper()
-	n := &clusterNode{t: c.t, public: public, ops: ops}
+	n := &clusterNode{t: c.t, public: freeAddress(c.t), ops: freeAddress(c.t)}
 	store, storeLink := link(c.t, c.dsn)
-	bus := c.bus.url()
-	n.links = []*toxiproxy.Proxy{storeLink}
+	bus, busLink := link(c.t, "redis://"+c.redis.Addr())
+	n.links = []*toxiproxy.Proxy{storeLink, busLink}
 	n.args = []string{
-		"serve", "--listen", public, "--ops-listen", ops, "--public-url", c.url, "--data", data,
+		"serve", "--listen", n.public, "--ops-listen", n.ops, "--public-url", c.url, "--data", data,
 		"--store", store, "--bus", bus, "--log-level", "warn", "--root-secret-file", filepath.Join(data, "root.secret"),
 	}
 	n.env = []string{asProgram + "=1", planted + "=" + plant}
@@ -110,31 +111,19 @@ func link(t *testing.T, target string) (string, *toxiproxy.Proxy) {
 	if !ok {
 		t.Fatalf("no link to %q: it is not on loopback", target)
 	}
-	port, tail, _ := strings.Cut(after, "/")
+	port, tail, found := strings.Cut(after, "/")
+	if found {
+		tail = "/" + tail
+	}
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	p := toxiproxy.NewProxy(server, port, "127.0.0.1:0", "127.0.0.1:"+port)
 	check(t, p.Start())
 	t.Cleanup(p.Stop)
-	return before + p.Listen + "/" + tail, p
+	return before + p.Listen + tail, p
 }
 
-// freePorts returns addresses on loopback that nobody listens on. They lie below the ports that the system gives to
-// outgoing connections, so that a node finds its own again after a restart.
-func freePorts(t *testing.T, n int) (addresses []string) {
-	t.Helper()
-	for port := 20000 + os.Getpid()%5000; len(addresses) < n && port < 32000; port++ {
-		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			continue
-		}
-		addresses = append(addresses, l.Addr().String())
-		check(t, l.Close())
-	}
-	if len(addresses) < n {
-		t.Fatal("no free ports")
-	}
-	return addresses
-}
+// freeAddress returns an address on loopback that nobody listens on, and that a node finds free again after a restart.
+func freeAddress(t *testing.T) string { return fmt.Sprintf("127.0.0.1:%d", redistest.FreePort(t)) }
 
 // start starts the node and waits until it is ready.
 func (n *clusterNode) start() {

@@ -24,6 +24,7 @@ type fault struct {
 	// than the reconcile interval.
 	inject func(c *cluster, rng *rand.Rand) error
 	heal   func(c *cluster, rng *rand.Rand) error
+	tells  bool // viewers are to be told
 }
 
 // holds is how long a fault lasts: longer than the reconcile interval and the time in which a lost message is noticed.
@@ -32,17 +33,27 @@ const holds = tracker.Interval + tracker.Interval/2
 var faults = []fault{
 	{name: "none", inject: nothing},
 
-	{name: "bus killed", inject: func(c *cluster, _ *rand.Rand) error { return c.bus.kill() }, heal: func(c *cluster, _ *rand.Rand) error { return c.bus.restart() }},
-	{name: "bus hangs", inject: func(c *cluster, _ *rand.Rand) error { return c.bus.freeze() }, heal: func(c *cluster, _ *rand.Rand) error { return c.bus.thaw() }},
-	{name: "bus pauses its clients", inject: func(c *cluster, _ *rand.Rand) error {
-		return c.bus.command("CLIENT", "PAUSE", strconv.FormatInt(holds.Milliseconds(), 10), "ALL")
+	{name: "bus killed", tells: true,
+		inject: func(c *cluster, _ *rand.Rand) error { c.redis.Kill(c.t); return nil },
+		heal:   func(c *cluster, _ *rand.Rand) error { c.redis.Restart(c.t); return nil }},
+	{name: "bus hangs", tells: true,
+		inject: func(c *cluster, _ *rand.Rand) error { c.redis.Freeze(c.t); return nil },
+		heal:   func(c *cluster, _ *rand.Rand) error { c.redis.Thaw(c.t); return nil }},
+	{name: "bus pauses its clients", tells: true, inject: func(c *cluster, _ *rand.Rand) error {
+		c.redis.Do(c.t, "CLIENT", "PAUSE", holds.Milliseconds(), "ALL")
+		return nil
 	}},
 	{name: "subscribers cut", inject: func(c *cluster, _ *rand.Rand) error {
-		return c.bus.command("CLIENT", "KILL", "TYPE", "pubsub")
+		c.redis.Do(c.t, "CLIENT", "KILL", "TYPE", "pubsub")
+		return nil
 	}},
 
-	{name: "database killed", inject: func(c *cluster, _ *rand.Rand) error { return c.pg.Stop(pgtest.Immediate) }, heal: func(c *cluster, _ *rand.Rand) error { return c.pg.Restart() }},
-	{name: "database hangs", inject: func(c *cluster, _ *rand.Rand) error { return c.pg.Freeze() }, heal: func(c *cluster, _ *rand.Rand) error { return c.pg.Thaw() }},
+	{name: "database killed", tells: true,
+		inject: func(c *cluster, _ *rand.Rand) error { return c.pg.Stop(pgtest.Immediate) },
+		heal:   func(c *cluster, _ *rand.Rand) error { return c.pg.Restart() }},
+	{name: "database hangs", tells: true,
+		inject: func(c *cluster, _ *rand.Rand) error { return c.pg.Freeze() },
+		heal:   func(c *cluster, _ *rand.Rand) error { return c.pg.Thaw() }},
 	{name: "backends terminated", inject: terminateBackends, heal: terminateBackends},
 	{name: "replies of the database lost", inject: cutLinks},
 	{name: "a mission is locked", inject: lockMission},
@@ -240,6 +251,9 @@ func TestFaults(t *testing.T) {
 				t.Logf("seed %d: %v; told %d times; recovered in %v", seed, o.verdict, o.told, o.recovery.Round(time.Millisecond))
 				if o.err != nil || o.wrong() != "" {
 					t.Fatalf("seed %d: %s; %v", seed, o.wrong(), o.err)
+				}
+				if f.tells && o.told == 0 {
+					t.Fatalf("seed %d: viewers saw less than there was, and were not told", seed)
 				}
 			}
 		})
