@@ -69,7 +69,7 @@ func startApp(t *testing.T, store string) *testApp {
 }
 
 // newDatabase returns a migrated empty database.
-func newDatabase(t *testing.T, server *pgtest.Server) (dsn string) {
+func newDatabase(t testing.TB, server *pgtest.Server) (dsn string) {
 	t.Helper()
 	dsn = server.CreateDB(t)
 	check(t, postgres.Migrate(t.Context(), dsn))
@@ -271,7 +271,7 @@ func (s *testSocket) until(types ...string) object {
 	}
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

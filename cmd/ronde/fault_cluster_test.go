@@ -18,6 +18,7 @@ import (
 	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 
 	"ronde/session"
@@ -28,10 +29,11 @@ import (
 // cluster is what a company that outgrew one machine runs: nodes of ronde serve as processes of their own behind HAProxy,
 // one PostgreSQL, one Redis. Every node reaches the two over links of its own, which the test can cut.
 type cluster struct {
-	t     *testing.T
+	t     testing.TB
 	pg    *pgtest.Server
 	dsn   string
-	redis *redistest.Server
+	redis []*redistest.Server // one, or the masters of a Redis Cluster
+	slots *redistest.Cluster  // nil without one
 	nodes []*clusterNode
 	url   string // of the balancer, the public URL of every node
 	key   string // an API key of role platform
@@ -39,7 +41,7 @@ type cluster struct {
 
 // clusterNode is one node: a process that can be killed, frozen and cut off from what it depends on.
 type clusterNode struct {
-	t      *testing.T
+	t      testing.TB
 	args   []string
 	env    []string
 	public string // host:port, the same after every start
@@ -49,39 +51,57 @@ type clusterNode struct {
 	cmd    *exec.Cmd // nil while it is down
 }
 
-// startCluster starts a cluster whose nodes are planted with a bug, if it is not "".
-func startCluster(t *testing.T, nodes int, plant string) *cluster {
+// size says what a cluster is made of.
+type size struct {
+	nodes   int
+	masters int    // of Redis; 0 for a single server
+	bug     string // planted in every node; "" for none
+}
+
+func startCluster(t testing.TB, s size) *cluster {
 	t.Helper()
 	c := &cluster{t: t, pg: pgtest.StartPrivate(t)}
 	c.dsn = newDatabase(t, c.pg)
-	c.redis = redistest.Start(t)
+	check(t, c.exec(`CREATE ROLE ronde_node LOGIN`, `GRANT ronde_app TO ronde_node`))
+	if s.masters > 0 {
+		c.slots = redistest.StartCluster(t, s.masters)
+		c.redis = c.slots.Masters
+	} else {
+		c.redis = []*redistest.Server{redistest.Start(t)}
+	}
 	data := t.TempDir()
 	_, err := session.CreateRootSecret(filepath.Join(data, "root.secret"))
 	check(t, err)
 	balancer := freeAddress(t)
 	c.url = "http://" + balancer
-	for i := range nodes {
-		c.addNode(i, data, plant)
+	for i := range s.nodes {
+		c.addNode(i, data, s.bug)
 	}
 	for _, n := range c.nodes {
 		n.start()
 	}
 	startBalancer(t, balancer, c.nodes)
-	c.key = c.newKey(data)
+	c.key = c.newKey("--data", data, "--store", c.nodeDSN(), "--root-secret-file", filepath.Join(data, "root.secret"))
 	return c
 }
 
-func (c *cluster) addNode(i int, data, plant string) {
+func (c *cluster) addNode(i int, data, bug string) {
 	c.t.Helper()
 	n := &clusterNode{t: c.t, public: freeAddress(c.t), ops: freeAddress(c.t)}
-	store, storeLink := link(c.t, c.dsn)
-	bus, busLink := link(c.t, "redis://"+c.redis.Addr())
-	n.links = []*toxiproxy.Proxy{storeLink, busLink}
+	store, storeLink := link(c.t, c.nodeDSN())
+	n.links = append(n.links, storeLink)
+	var bus string
+	if c.slots != nil { // whose masters tell their own addresses: no link can stand before them
+		bus = "redis-cluster://" + c.redis[0].Addr() + "," + c.redis[1].Addr()
+	} else {
+		url, busLink := link(c.t, "redis://"+c.redis[0].Addr())
+		n.links, bus = append(n.links, busLink), url
+	}
 	n.args = []string{
 		"serve", "--listen", n.public, "--ops-listen", n.ops, "--public-url", c.url, "--data", data,
 		"--store", store, "--bus", bus, "--log-level", "warn", "--root-secret-file", filepath.Join(data, "root.secret"),
 	}
-	n.env = []string{asProgram + "=1", planted + "=" + plant}
+	n.env = []string{asProgram + "=1", planted + "=" + bug}
 	log, err := os.Create(filepath.Join(c.t.TempDir(), fmt.Sprintf("node-%d.log", i)))
 	check(c.t, err)
 	n.log = log
@@ -95,17 +115,40 @@ func (c *cluster) addNode(i int, data, plant string) {
 	c.nodes = append(c.nodes, n)
 }
 
+// nodeDSN is the database as the nodes see it: with a login that may only what the application may.
+func (c *cluster) nodeDSN() string { return strings.Replace(c.dsn, "//postgres@", "//ronde_node@", 1) }
+
+// onDatabase lends out a connection of the database's superuser.
+func (c *cluster) onDatabase(ctx context.Context, do func(*pgx.Conn) error) error {
+	conn, err := pgx.Connect(ctx, c.dsn)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(conn), conn.Close(context.WithoutCancel(ctx)))
+}
+
+// exec runs statements as the database's superuser.
+func (c *cluster) exec(statements ...string) error {
+	return c.onDatabase(c.t.Context(), func(conn *pgx.Conn) error {
+		for _, s := range statements {
+			if _, err := conn.Exec(c.t.Context(), s); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // newKey makes an API key over a path of its own, as an administrator does.
-func (c *cluster) newKey(data string) string {
+func (c *cluster) newKey(args ...string) string {
 	c.t.Helper()
-	out, err := program(c.t, "apikey", "create", "--tenant", "acme", "--role", "platform",
-		"--data", data, "--store", c.dsn, "--root-secret-file", filepath.Join(data, "root.secret")).Output()
+	out, err := program(c.t, append([]string{"apikey", "create", "--tenant", "acme", "--role", "platform"}, args...)...).Output()
 	check(c.t, err)
 	return strings.TrimSpace(string(out))
 }
 
 // link puts a proxy on loopback before the server that a URL names, and returns the URL that leads through it.
-func link(t *testing.T, target string) (string, *toxiproxy.Proxy) {
+func link(t testing.TB, target string) (string, *toxiproxy.Proxy) {
 	t.Helper()
 	before, after, ok := strings.Cut(target, "127.0.0.1:")
 	if !ok {
@@ -123,7 +166,7 @@ func link(t *testing.T, target string) (string, *toxiproxy.Proxy) {
 }
 
 // freeAddress returns an address on loopback that nobody listens on, and that a node finds free again after a restart.
-func freeAddress(t *testing.T) string { return fmt.Sprintf("127.0.0.1:%d", redistest.FreePort(t)) }
+func freeAddress(t testing.TB) string { return fmt.Sprintf("127.0.0.1:%d", redistest.FreePort(t)) }
 
 // start starts the node and waits until it is ready.
 func (n *clusterNode) start() {
@@ -155,7 +198,7 @@ func (n *clusterNode) ready() error {
 
 // poll tries something again and again until it works. Nothing depends on how long that takes, but for a bound that
 // no sound system comes near.
-func poll(t *testing.T, what string, try func() error) {
+func poll(t testing.TB, what string, try func() error) {
 	t.Helper()
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
@@ -196,12 +239,15 @@ func (n *clusterNode) freeze() error { return n.cmd.Process.Signal(syscall.SIGST
 func (n *clusterNode) thaw() error   { return n.cmd.Process.Signal(syscall.SIGCONT) }
 
 // isolate lets nothing through between the node and what it depends on, in neither direction, without closing a
-// connection: the network is gone and nobody says so. rejoin ends it, and every connection that was held up.
-func (n *clusterNode) isolate() error {
+// connection: the network is gone and nobody says so.
+func (n *clusterNode) isolate() error { return n.poison(`"timeout"`, `{"timeout":0}`) }
+
+// poison spoils both directions of every link of the node in one way. rejoin mends them, and closes what was held up.
+func (n *clusterNode) poison(kind, attributes string) error {
 	var errs []error
 	for _, l := range n.links {
 		for _, stream := range []string{"upstream", "downstream"} {
-			_, err := l.Toxics.AddToxicJson(strings.NewReader(`{"type":"timeout","stream":"` + stream + `","attributes":{"timeout":0}}`))
+			_, err := l.Toxics.AddToxicJson(strings.NewReader(`{"type":` + kind + `,"stream":"` + stream + `","attributes":` + attributes + `}`))
 			errs = append(errs, err)
 		}
 	}
@@ -234,7 +280,7 @@ func (n *clusterNode) showLog() {
 }
 
 // startBalancer starts HAProxy before the nodes. It sends nothing to a node that says it is not ready.
-func startBalancer(t *testing.T, address string, nodes []*clusterNode) {
+func startBalancer(t testing.TB, address string, nodes []*clusterNode) {
 	t.Helper()
 	var b strings.Builder
 	fmt.Fprintf(&b, "defaults\n mode http\n timeout connect 2s\n timeout client 60s\n timeout server 60s\n timeout tunnel 1h\n"+

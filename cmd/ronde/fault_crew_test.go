@@ -12,12 +12,13 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"ronde/geo"
+	"ronde/session"
 )
 
 // crew is one mission with everybody who takes part in it: two agents whose phones stream, whatever they are told about
 // their duty; viewers; and a director who pauses the mission and its agents. All come through the balancer.
 type crew struct {
-	t        *testing.T
+	t        testing.TB
 	c        *cluster
 	mission  string
 	history  *history
@@ -44,8 +45,8 @@ const (
 	tick         = 50 * time.Millisecond // between two positions of a phone
 )
 
-// startCrew creates a mission and begins it, and returns once every viewer has seen every agent.
-func startCrew(ctx context.Context, c *cluster, seed uint64) *crew {
+// startCrew creates a mission and begins it. Without a director nobody is ever on a break.
+func startCrew(ctx context.Context, c *cluster, seed uint64, directed bool) *crew {
 	c.t.Helper()
 	w := &crew{t: c.t, c: c, history: newHistory(), rng: rand.New(rand.NewPCG(seed, 1))}
 	now := time.Now()
@@ -70,7 +71,7 @@ func startCrew(ctx context.Context, c *cluster, seed uint64) *crew {
 		w.watchers = append(w.watchers, v)
 		w.rest.Go(func() { v.run(ctx) })
 	}
-	w.play(ctx)
+	w.play(ctx, directed)
 	return w
 }
 
@@ -102,8 +103,8 @@ func isOver(err error) bool {
 	return errors.As(err, &stop) && stop.Code == 4004
 }
 
-// play starts the ticks and the director.
-func (w *crew) play(ctx context.Context) {
+// play starts the ticks and, if there is to be one, the director.
+func (w *crew) play(ctx context.Context, directed bool) {
 	ticking, stop := context.WithCancel(ctx)
 	w.ticking = stop
 	for _, m := range w.members {
@@ -111,6 +112,9 @@ func (w *crew) play(ctx context.Context) {
 	}
 	directing, stop := context.WithCancel(ctx)
 	w.directing = stop
+	if !directed {
+		return
+	}
 	w.plays.Go(func() {
 		for waits(directing, 300*time.Millisecond+time.Duration(w.rng.Int64N(int64(time.Second)))) {
 			if err := w.scene(ctx); err != nil && ctx.Err() == nil {
@@ -163,11 +167,11 @@ func (p *phone) force(timestamp int64, position geo.Position) {
 
 // scene pauses the mission or one of its agents for a while.
 func (w *crew) scene(ctx context.Context) error {
-	break_ := 200*time.Millisecond + time.Duration(w.rng.Int64N(int64(600*time.Millisecond)))
+	lasts := 200*time.Millisecond + time.Duration(w.rng.Int64N(int64(600*time.Millisecond)))
 	if w.rng.IntN(2) == 0 {
-		return w.pauseMission(ctx, break_)
+		return w.pauseMission(ctx, lasts)
 	}
-	return w.pauseAgent(ctx, w.members[w.rng.IntN(len(w.members))], break_)
+	return w.pauseAgent(ctx, w.members[w.rng.IntN(len(w.members))], lasts)
 }
 
 func (w *crew) pauseMission(ctx context.Context, lasts time.Duration) error {
@@ -184,18 +188,28 @@ func (w *crew) pauseMission(ctx context.Context, lasts time.Duration) error {
 }
 
 func (w *crew) pauseAgent(ctx context.Context, m *member, lasts time.Duration) error {
-	m.phone.Pause(time.Time{})
-	if err := m.phone.onBreak(ctx); err != nil {
+	if err := insist(ctx, func() { m.phone.Pause(time.Time{}) }, m.phone.onBreak); err != nil {
 		return fmt.Errorf("pause of %s: %w", m.alias, err)
 	}
 	w.history.close(m.name)
 	waits(ctx, lasts)
 	w.history.reopen()
-	m.phone.Resume()
-	if err := m.phone.OnDuty(ctx); err != nil {
+	if err := insist(ctx, m.phone.Resume, m.phone.OnDuty); err != nil {
 		return fmt.Errorf("resume of %s: %w", m.alias, err)
 	}
 	return nil
+}
+
+// insist presses a button, and presses it again as long as the answer is that the store cannot tell now.
+func insist(ctx context.Context, press func(), done func(context.Context) error) error {
+	for {
+		press()
+		err := done(ctx)
+		var refused rejection
+		if !errors.As(err, &refused) || refused.Code != session.ErrUnavailable.Code || !waits(ctx, 100*time.Millisecond) {
+			return err
+		}
+	}
 }
 
 // onBreak waits until the server has said that the agent is on a break.
@@ -289,8 +303,10 @@ func (w *crew) windows(ctx context.Context) (windows []located, err error) {
 	return windows, err
 }
 
-// end ends the mission, and everybody who took part.
+// end ends the mission, and sends home everybody who took part.
 func (w *crew) end(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), testPatience)
+	defer cancel()
 	_, err := w.c.ask(ctx, "POST", w.path("/end"), nil)
 	w.stop()
 	w.rest.Wait()

@@ -15,6 +15,7 @@ import (
 
 	"ronde/session/postgres/pgtest"
 	"ronde/tracker"
+	"ronde/tracker/redisbus/redistest"
 )
 
 // fault is something that happens to a cluster under load, and how it passes.
@@ -28,23 +29,24 @@ type fault struct {
 }
 
 // holds is how long a fault lasts: longer than the reconcile interval and the time in which a lost message is noticed.
-const holds = tracker.Interval + tracker.Interval/2
+const holds = 2 * tracker.Interval
 
 var faults = []fault{
 	{name: "none", inject: nothing},
 
 	{name: "bus killed", tells: true,
-		inject: func(c *cluster, _ *rand.Rand) error { c.redis.Kill(c.t); return nil },
-		heal:   func(c *cluster, _ *rand.Rand) error { c.redis.Restart(c.t); return nil }},
+		inject: func(c *cluster, _ *rand.Rand) error { c.redis[0].Kill(c.t); return nil },
+		heal:   func(c *cluster, _ *rand.Rand) error { c.redis[0].Restart(c.t); return nil }},
 	{name: "bus hangs", tells: true,
-		inject: func(c *cluster, _ *rand.Rand) error { c.redis.Freeze(c.t); return nil },
-		heal:   func(c *cluster, _ *rand.Rand) error { c.redis.Thaw(c.t); return nil }},
+		inject: func(c *cluster, _ *rand.Rand) error { c.redis[0].Freeze(c.t); return nil },
+		heal:   func(c *cluster, _ *rand.Rand) error { c.redis[0].Thaw(c.t); return nil }},
 	{name: "bus pauses its clients", tells: true, inject: func(c *cluster, _ *rand.Rand) error {
-		c.redis.Do(c.t, "CLIENT", "PAUSE", holds.Milliseconds(), "ALL")
+		c.redis[0].Do(c.t, "CLIENT", "PAUSE", holds.Milliseconds(), "ALL")
 		return nil
 	}},
+	{name: "forged messages on the bus", inject: forgeMessages},
 	{name: "subscribers cut", inject: func(c *cluster, _ *rand.Rand) error {
-		c.redis.Do(c.t, "CLIENT", "KILL", "TYPE", "pubsub")
+		c.redis[0].Do(c.t, "CLIENT", "KILL", "TYPE", "pubsub")
 		return nil
 	}},
 
@@ -55,11 +57,13 @@ var faults = []fault{
 		inject: func(c *cluster, _ *rand.Rand) error { return c.pg.Freeze() },
 		heal:   func(c *cluster, _ *rand.Rand) error { return c.pg.Thaw() }},
 	{name: "backends terminated", inject: terminateBackends, heal: terminateBackends},
+	{name: "no connection to the database left", tells: true, inject: exhaustConnections, heal: freeConnections},
 	{name: "replies of the database lost", inject: cutLinks},
 	{name: "a mission is locked", inject: lockMission},
 
 	{name: "node killed", inject: func(c *cluster, rng *rand.Rand) error { c.victim(rng).kill(); return nil }, heal: startStopped},
 	{name: "node frozen", inject: func(c *cluster, rng *rand.Rand) error { return c.victim(rng).freeze() }, heal: thawAll},
+	{name: "slow network", inject: slowDown, heal: rejoinAll},
 	{name: "node cut off", inject: func(c *cluster, rng *rand.Rand) error { return c.victim(rng).isolate() }, heal: rejoinAll},
 	{name: "rolling restart", inject: rollingRestart},
 }
@@ -103,11 +107,61 @@ func rollingRestart(c *cluster, _ *rand.Rand) error {
 
 // terminateBackends ends every session of the nodes at the database.
 func terminateBackends(c *cluster, _ *rand.Rand) error {
-	return c.onDatabase(c.t.Context(), func(conn *pgx.Conn) error {
-		_, err := conn.Exec(c.t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-			WHERE datname = current_database() AND pid <> pg_backend_pid()`)
-		return err
-	})
+	return c.exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'ronde_node'`)
+}
+
+// exhaustConnections sends every node away from the database and lets none in again; freeConnections does.
+func exhaustConnections(c *cluster, rng *rand.Rand) error {
+	return errors.Join(c.exec(`ALTER ROLE ronde_node CONNECTION LIMIT 0`), terminateBackends(c, rng))
+}
+
+func freeConnections(c *cluster, _ *rand.Rand) error {
+	return c.exec(`ALTER ROLE ronde_node CONNECTION LIMIT -1`)
+}
+
+// forgeMessages publishes, on every channel that nodes listen on, what a stranger might and what a node might have said
+// in another place.
+func forgeMessages(c *cluster, rng *rand.Rand) error {
+	channels := channelsOf(c.t, c.redis[0])
+	if len(channels) == 0 {
+		return errors.New("no node listens")
+	}
+	for range 20 {
+		for _, channel := range channels {
+			forged := make([]byte, rng.IntN(300))
+			for i := range forged {
+				forged[i] = byte(rng.Uint32())
+			}
+			c.redis[0].Do(c.t, "SPUBLISH", channel, forged)
+		}
+	}
+	return nil
+}
+
+// channelsOf lists the channels that nodes listen on at a server.
+func channelsOf(t testing.TB, s *redistest.Server) []any {
+	channels, _ := s.Do(t, "PUBSUB", "SHARDCHANNELS").([]any)
+	return channels
+}
+
+// moveSlots gives every slot that nodes listen on to another master.
+func moveSlots(c *cluster, _ *rand.Rand) error {
+	moves := map[int64]*redistest.Server{}
+	for i, from := range c.redis {
+		for _, channel := range channelsOf(c.t, from) {
+			slot, _ := from.Do(c.t, "CLUSTER", "KEYSLOT", channel).(int64)
+			moves[slot] = c.redis[(i+1)%len(c.redis)]
+		}
+	}
+	for slot, to := range moves {
+		c.slots.Move(c.t, int(slot), to)
+	}
+	return nil
+}
+
+// slowDown delays everything on the links of one node.
+func slowDown(c *cluster, rng *rand.Rand) error {
+	return c.victim(rng).poison(`"latency"`, `{"latency":100,"jitter":80}`)
 }
 
 // cutLinks closes the connections of every node, several times, whatever is on its way: among it answers to commits.
@@ -136,15 +190,6 @@ func lockMission(c *cluster, _ *rand.Rand) error {
 	})
 }
 
-// onDatabase lends out a connection of the database's superuser.
-func (c *cluster) onDatabase(ctx context.Context, do func(*pgx.Conn) error) error {
-	conn, err := pgx.Connect(ctx, c.dsn)
-	if err != nil {
-		return err
-	}
-	return errors.Join(do(conn), conn.Close(context.WithoutCancel(ctx)))
-}
-
 // trial is what came of letting one fault happen.
 type trial struct {
 	verdict
@@ -160,14 +205,15 @@ const (
 	mayLinger = tracker.Interval + time.Second
 )
 
-// try lets a fault happen to a cluster under load and judges what was seen.
-func (f *fault) try(c *cluster, seed uint64) (o trial) {
-	ctx, cancel := context.WithTimeout(c.t.Context(), 4*testPatience)
+// try lets a fault happen to a cluster under load and judges what was seen. patience bounds all of it; no sound cluster
+// comes near. The first crew is left in peace, so that what it sees is the fault's work alone.
+func (f *fault) try(c *cluster, seed uint64, patience time.Duration) (o trial) {
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	rng := rand.New(rand.NewPCG(seed, 0))
 	var all []*crew
-	for range crews {
-		all = append(all, startCrew(ctx, c, rng.Uint64()))
+	for i := range crews {
+		all = append(all, startCrew(ctx, c, rng.Uint64(), i > 0))
 	}
 	defer func() {
 		for _, w := range all {
@@ -238,25 +284,44 @@ func eventually(ctx context.Context, all []*crew, ready func(*crew) error) error
 	}
 }
 
+// clusterFaults are those that only a Redis Cluster knows.
+var clusterFaults = []fault{
+	{name: "none", inject: nothing},
+	{name: "slots move", inject: moveSlots},
+	{name: "a master killed",
+		inject: func(c *cluster, _ *rand.Rand) error { c.redis[0].Kill(c.t); return nil },
+		heal:   func(c *cluster, _ *rand.Rand) error { c.redis[0].Restart(c.t); return nil }},
+}
+
+// TestFaultsOfBusCluster does what TestFaults does, over a Redis Cluster.
+func TestFaultsOfBusCluster(t *testing.T) {
+	c := startCluster(t, size{nodes: 3, masters: 3})
+	for _, f := range clusterFaults {
+		t.Run(f.name, func(t *testing.T) { f.test(t, c) })
+	}
+}
+
 // TestFaults lets everything happen to a cluster that may happen to one: nothing acked is lost or stored twice, nothing
 // is stored outside of a window, nothing is shown that was not stored or after a close, and everybody recovers. The seed
 // of a trial can be given with RONDE_SEED.
 func TestFaults(t *testing.T) {
-	c := startCluster(t, 3, "")
+	c := startCluster(t, size{nodes: 3})
 	for _, f := range faults {
-		t.Run(f.name, func(t *testing.T) {
-			for round := range rounds(1, 20) {
-				seed := seedOf(t, round)
-				o := f.try(c, seed)
-				t.Logf("seed %d: %v; told %d times; recovered in %v", seed, o.verdict, o.told, o.recovery.Round(time.Millisecond))
-				if o.err != nil || o.wrong() != "" {
-					t.Fatalf("seed %d: %s; %v", seed, o.wrong(), o.err)
-				}
-				if f.tells && o.told == 0 {
-					t.Fatalf("seed %d: viewers saw less than there was, and were not told", seed)
-				}
-			}
-		})
+		t.Run(f.name, func(t *testing.T) { f.test(t, c) })
+	}
+}
+
+func (f *fault) test(t *testing.T, c *cluster) {
+	for round := range rounds(1, 20) {
+		seed := seedOf(t, round)
+		o := f.try(c, seed, 4*testPatience)
+		t.Logf("seed %d: %v; told %d times; recovered in %v", seed, o.verdict, o.told, o.recovery.Round(time.Millisecond))
+		if o.err != nil || o.wrong() != "" {
+			t.Fatalf("seed %d: %s; %v", seed, o.wrong(), o.err)
+		}
+		if f.tells && o.told == 0 {
+			t.Fatalf("seed %d: viewers saw less than there was, and were not told", seed)
+		}
 	}
 }
 

@@ -43,7 +43,7 @@ func rounds(short, long int) int {
 }
 
 // program is a process that runs ronde with the given arguments.
-func program(t *testing.T, args ...string) *exec.Cmd {
+func program(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	check(t, err)
