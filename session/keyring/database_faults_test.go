@@ -74,7 +74,7 @@ func TestDatabaseFrozen(t *testing.T) {
 		"RotateSigningKey": func() error { _, err := ring.RotateSigningKey(t.Context()); return err },
 		"DestroySalts":     func() error { _, err := ring.DestroySalts(t.Context(), today-5); return err },
 		"OpenDatabase":     func() error { _, err := keyring.OpenDatabase(t.Context(), db.node, db.root, 0); return err },
-		"Neighbours":       func() error { _, _, err := keyring.Neighbours(t.Context(), db.dsn, db.dsn); return err },
+		"Locate":           func() error { _, err := keyring.Locate(t.Context(), db.dsn); return err },
 	} {
 		for range 3 { // more than there are connections
 			all.Go(func() {

@@ -118,7 +118,7 @@ func Version(ctx context.Context, dsn string) (int64, error) {
 	}
 	// A member of ronde_keys may have to become it to see its tables.
 	if _, err := conn.Exec(ctx, "SET ROLE ronde_keys"); err != nil {
-		return 0, unavailable(err)
+		return 0, unavailable(fmt.Errorf("the login must be a member of ronde_keys, by GRANT ronde_keys TO it: %w", err))
 	}
 	var version sql.NullInt64
 	err = conn.QueryRow(ctx, "SELECT max(version_id) FROM public."+versionTable+" WHERE is_applied").Scan(&version)

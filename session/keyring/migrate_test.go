@@ -181,27 +181,35 @@ func TestDatabaseRights(t *testing.T) {
 	mustSalt(t, ring, "acme", today)
 }
 
-func TestNeighbours(t *testing.T) {
+// TestLocate: however an address is written, it is known where it leads.
+func TestLocate(t *testing.T) {
 	shared, private := pgtest.Start(t), pgtest.StartPrivate(t)
-	one, two, far := shared.CreateDB(t), shared.CreateDB(t), private.CreateDB(t)
+	one, two := shared.CreateDB(t), shared.CreateDB(t)
+	place := func(dsn string) keyring.Place {
+		t.Helper()
+		p, err := keyring.Locate(t.Context(), dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
 	for _, c := range []struct {
-		name             string
-		a, b             string
-		server, database bool
+		name         string
+		a, b         string
+		server, same bool
 	}{
 		{"one address twice", one, one, true, true},
 		{"one database by two names of the host", one, strings.Replace(one, "127.0.0.1", "localhost", 1), true, true},
-		{"for two logins", one, as(one, "keys_node"), true, true},
+		{"one database for two logins", one, as(one, "keys_node"), true, true},
 		{"two databases on a server", one, two, true, false},
 		{"two servers, with databases of the same number", shared.DSN("postgres"), private.DSN("postgres"), false, false},
-		{"two servers", one, far, false, false},
 	} {
-		server, same, err := keyring.Neighbours(t.Context(), c.a, c.b)
-		if err != nil || server != c.server || same != c.database {
-			t.Errorf("%s: same server %v, same database %v, %v", c.name, server, same, err)
+		a, b := place(c.a), place(c.b)
+		if (a == b) != c.same || a.SameServer(b) != c.server {
+			t.Errorf("%s: same database %v, same server %v", c.name, a == b, a.SameServer(b))
 		}
 	}
-	if _, _, err := keyring.Neighbours(t.Context(), one, "postgres://postgres@127.0.0.1:1/nowhere"); !errors.Is(err, session.ErrUnavailable) {
+	if _, err := keyring.Locate(t.Context(), "postgres://postgres@127.0.0.1:1/nowhere"); !errors.Is(err, session.ErrUnavailable) {
 		t.Errorf("a database that is not there: %v", err)
 	}
 }
