@@ -41,6 +41,12 @@ func (c Config) Embedded() bool {
 	return scheme == "sqlite"
 }
 
+// KeysInDatabase tells whether the keyring is in PostgreSQL, and not in a folder.
+func (c Config) KeysInDatabase() bool {
+	scheme, _ := Split(c.Keys)
+	return scheme != "file"
+}
+
 // Split cuts a store, bus or keys setting at its first colon: "sqlite:a/b" is "sqlite" and "a/b". Without a colon
 // there is no scheme.
 func Split(value string) (scheme, rest string) {

@@ -60,8 +60,8 @@ const (
 	// Locked: a transition holds the mission; ask again at once.
 	Locked
 	// Unsealed: the mission has begun but the ping came without a sealed
-	// position, because its node did not know yet. Read the mission, seal, and
-	// append again.
+	// position, because its node did not know yet or has no key. Read the
+	// mission, seal, and append again.
 	Unsealed
 )
 

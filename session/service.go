@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -166,44 +165,17 @@ func (s *Service) CloseDue(ctx context.Context) (int, error) {
 	}
 }
 
-// Append seals and appends a batch: see Store.Append. Missions that the node
-// did not know to have begun are read and their pings appended again.
+// Append seals and appends a batch: see Store.Append. It never waits for the
+// keyring, because every mission of the batch would wait with it: the pings of a
+// begun mission whose key is not in memory come back Unsealed. Have Sealer.Key
+// fetch it before, where nobody else waits.
 func (s *Service) Append(ctx context.Context, batch []*Submission) error {
 	for _, sub := range batch {
 		if key := s.Sealer.Cached(sub.ID); key != nil {
 			key.SealAll(sub)
 		}
 	}
-	if err := s.Store.Append(ctx, batch); err != nil {
-		return err
-	}
-	var again []*Submission
-	for _, sub := range batch {
-		if slices.Contains(sub.Verdicts, Unsealed) && s.seal(ctx, sub) {
-			again = append(again, sub)
-		}
-	}
-	if len(again) == 0 {
-		return nil
-	}
-	return s.Store.Append(ctx, again)
-}
-
-// seal reads the mission of a submission that came before its key was known
-// here, and seals it. It reports whether that worked: a key that cannot be had
-// keeps one mission's pings waiting, and nobody else's.
-func (s *Service) seal(ctx context.Context, sub *Submission) bool {
-	m, err := s.Store.Mission(ctx, sub.Tenant, sub.ID)
-	var key *TrackKey
-	if err == nil {
-		key, err = s.Sealer.Key(ctx, m)
-	}
-	if err != nil {
-		s.Log.Warn("seal_failed", "mission", sub.ID, "error", err)
-		return false
-	}
-	key.SealAll(sub)
-	return true
+	return s.Store.Append(ctx, batch)
 }
 
 // IssueAgentToken returns a token with which the agent's phone opens its

@@ -123,10 +123,11 @@ func (k *signingKeys) refresh(ctx context.Context) *keySet {
 		set.err = set.fill(found)
 	}
 	if set.err != nil {
+		tried := k.now() // when it failed: those who waited meanwhile need not wait as long again
 		if ctx.Err() != nil {
-			now = old.tried // this caller gave up; that says nothing to the next
+			tried = old.tried // this caller gave up; that says nothing to the next
 		}
-		set = &keySet{read: old.read, tried: now, err: set.err, keys: old.keys, public: old.public}
+		set = &keySet{read: old.read, tried: tried, err: set.err, keys: old.keys, public: old.public}
 	}
 	k.current.Store(set)
 	return set

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -310,6 +311,35 @@ func TestTokenSlowKeyring(t *testing.T) {
 		close(gate)
 		if err := <-done; err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestTokenHungKeyring: many that need a key which is not known wait together for
+// a keyring that hangs, not one after the other.
+func TestTokenHungKeyring(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, ring, clock := newTokens()
+		tokens := session.NewTokens(ring, time.Now)
+		p := agentPrincipal(clock)
+		p.Issued, p.Expires = time.Now(), time.Now().Add(time.Hour)
+		token := issue(t, session.NewTokens(ring, clock.Now), p)
+		const hang = 3 * time.Second
+		gate := make(chan struct{})
+		ring.set(func(r *fakeRing) { r.waiting, r.asked, r.err = gate, 0, session.ErrUnavailable })
+		begun := time.Now()
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				if _, err := tokens.Verify(t.Context(), token, session.AgentRole); !errors.Is(err, session.ErrUnavailable) {
+					t.Errorf("keyring hangs: %v, want unavailable", err)
+				}
+			})
+		}
+		time.AfterFunc(hang, func() { close(gate) })
+		all.Wait()
+		if took := time.Since(begun); took != hang || ring.count() != 1 {
+			t.Errorf("%d reads took %v, want 1 and %v", ring.count(), took, hang)
 		}
 	})
 }

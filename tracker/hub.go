@@ -123,6 +123,7 @@ func New(o Options) *Hub {
 		start: time.Now(), kick: make(chan struct{}, 1), rooms: map[uuid.UUID]*room{}, paces: map[paceKey]*pace{},
 	}
 	h.recorder = newRecorder(o.Service, max(1, o.Shards), h.metrics, o.Log, h.recorded)
+	h.recorder.before = h.unlock
 	h.loops.Go(func() { h.recorder.run(recording) })
 	h.loops.Go(h.reconcileLoop)
 	h.loops.Go(func() { h.every(reconcileEvery, h.closeDue) })

@@ -68,11 +68,27 @@ func (b *brittle) Mission(ctx context.Context, tenant string, id uuid.UUID) (*se
 	return b.Store.Mission(ctx, tenant, id)
 }
 
+// brittleRing is a real keyring behind a switch that makes it hang.
+type brittleRing struct {
+	session.Keyring
+	hung atomic.Bool // Salt answers when nobody waits any more
+}
+
+func (b *brittleRing) Salt(ctx context.Context, tenant string, day, today session.Day) ([]byte, error) {
+	if b.hung.Load() {
+		<-ctx.Done()
+		return nil, errDown
+	}
+	return b.Keyring.Salt(ctx, tenant, day, today)
+}
+
 // world is a hub on the real embedded store in the fake time of synctest, with
 // one active mission and a viewer that has no socket.
 type world struct {
 	t       *testing.T
 	store   *brittle
+	ring    *brittleRing
+	root    session.RootSecret
 	hub     *Hub
 	bus     *MemBus
 	service *session.Service
@@ -104,16 +120,16 @@ func inWorld(t *testing.T, lasts time.Duration, test func(w *world)) {
 		db, err := sqlite.Open(t.Context(), filepath.Join(dir, "ronde.db"), time.Now)
 		ok(t, err)
 		ok(t, db.EnsureTenant(t.Context(), "acme"))
-		w := &world{t: t, store: &brittle{Store: db}, bus: new(MemBus)}
+		w := &world{t: t, store: &brittle{Store: db}, ring: &brittleRing{Keyring: ring}, root: root, bus: new(MemBus)}
 		log := slog.New(slog.NewTextHandler(t.Output(), nil))
-		w.service = &session.Service{Store: w.store, Sealer: session.NewSealer(root, ring), Tokens: session.NewTokens(ring, time.Now), Log: log}
+		w.service = &session.Service{Store: w.store, Sealer: session.NewSealer(root, w.ring), Tokens: session.NewTokens(ring, time.Now), Log: log}
 		w.hub = New(Options{Service: w.service, Bus: w.bus, Log: log, Registry: prometheus.NewRegistry()})
 		w.service.Changed = w.hub.MissionChanged
 		defer func() { // a failed test must leave no goroutine in the bubble either
 			w.hub.Close()
 			ok(t, errors.Join(db.Close(), ring.Close()))
 		}()
-		w.begin(lasts)
+		w.mission = w.begin(lasts, "badge-17")
 		w.watch()
 		defer w.hub.unwatch(w.viewer)
 		test(w)
@@ -127,16 +143,22 @@ func ok(t *testing.T, err error) {
 	}
 }
 
-func (w *world) begin(lasts time.Duration) {
+// begin creates a mission and begins it.
+func (w *world) begin(lasts time.Duration, agent string) *session.Mission {
+	m, err := w.service.Do(w.t.Context(), operator, w.plan(lasts, agent).ID, session.Command{Action: session.Begin})
+	ok(w.t, err)
+	return m
+}
+
+// plan creates a mission that may begin now.
+func (w *world) plan(lasts time.Duration, agent string) *session.Mission {
 	now := time.Now()
 	m := &session.Mission{
 		Reference: "M-1", Site: geo.Site{Name: "Entrepôt", Center: onSite, RadiusM: 80}, StartsAt: now, EndsAt: now.Add(lasts),
-		Policy: session.DefaultPolicy(), Agents: []session.Agent{{ID: "badge-17"}},
+		Policy: session.DefaultPolicy(), Agents: []session.Agent{{ID: agent}},
 	}
 	ok(w.t, w.service.CreateMission(w.t.Context(), operator, m))
-	var err error
-	w.mission, err = w.service.Do(w.t.Context(), operator, m.ID, session.Command{Action: session.Begin})
-	ok(w.t, err)
+	return m
 }
 
 func (w *world) watch() {
@@ -167,17 +189,26 @@ func (w *world) wait(d time.Duration) {
 // ping sends one ping at the present time on the whole way, and returns its
 // verdict.
 func (w *world) ping() session.Verdict {
-	r := w.hub.room(w.mission.ID)
-	sub := session.Submission{Ref: r.ref, Agent: "badge-17", Pings: []session.Ping{{
-		Seq: 1, Timestamp: time.Now().UnixMilli(), Position: geo.NewPosition(onSite),
-	}}}
-	done := make(chan session.Verdict, 1)
-	ok(w.t, w.hub.recorder.Add(w.t.Context(), &job{
-		Submission: sub, room: r, received: time.Now(), settle: func(j *job) { done <- j.Verdicts[0] },
-	}))
-	v := <-done
+	v := <-w.submit(w.mission)
 	synctest.Wait()
 	return v
+}
+
+// submit sends one ping of a mission that has a room, and returns where its
+// verdict will come.
+func (w *world) submit(m *session.Mission) <-chan session.Verdict {
+	j := &job{Submission: pingNow(m), room: w.hub.room(m.ID), received: time.Now()}
+	done := make(chan session.Verdict, 1)
+	j.settle = func(j *job) { done <- j.Verdicts[0] }
+	w.hub.sockets.Go(func() { ok(w.t, w.hub.recorder.Add(w.t.Context(), j)) })
+	return done
+}
+
+// pingNow is one ping of the present time, by the mission's first agent.
+func pingNow(m *session.Mission) session.Submission {
+	return session.Submission{Ref: session.Ref{Tenant: m.Tenant, ID: m.ID}, Agent: m.Agents[0].ID, Pings: []session.Ping{{
+		Seq: 1, Timestamp: time.Now().UnixMilli(), Position: geo.NewPosition(onSite),
+	}}}
 }
 
 // publish puts progress on the bus as another node would that has not heard

@@ -203,8 +203,12 @@ func (r *room) reconciled(before, storeNow time.Time, newest []session.Newest) (
 
 // refill reads a room's progress from the store. If that brings anything the
 // bus should have brought, the bus is broken: the viewers are told, and the
-// subscription is made anew.
+// subscription is made anew. A room without its key has its turn once that is
+// here.
 func (h *Hub) refill(ctx context.Context, r *room) {
+	if h.lockedOut(r) {
+		return
+	}
 	r.mu.Lock()
 	m, late := r.mission, !r.stale
 	r.stale = false

@@ -35,6 +35,7 @@ type room struct {
 	deadline    time.Time        // the mission's, on this process's own clock
 	stale       bool             // reconcile is to read mission and progress anew
 	degraded    string           // what viewers were told they miss; "" for nothing
+	fetching    bool             // somebody fetches the key for refill
 	people      map[string]*presence
 	agents      map[string]*agentConn // the newest connection of each
 	audiences   map[session.Profile]*audience
@@ -245,11 +246,12 @@ func (r *room) fold(sub *session.Submission) (Move, bool) {
 }
 
 // wonder reads the mission anew if the store accepted a ping of a window that
-// this node does not know of. Late pings of a closed one are no news. Call with
-// mu held.
+// this node does not know of, or would have if the node had known that the
+// mission has begun. Late pings of a closed one are no news. Call with mu held.
 func (r *room) wonder(sub *session.Submission) {
 	for i, v := range sub.Verdicts {
-		if (v == session.Stored || v == session.Unchanged) && r.unexplained(sub.Agent, min(sub.Pings[i].Timestamp, sub.Now)) {
+		accepted := v == session.Stored || v == session.Unchanged || v == session.Unsealed
+		if accepted && r.unexplained(sub.Agent, min(sub.Pings[i].Timestamp, sub.Now)) {
 			r.refresh()
 			return
 		}

@@ -295,6 +295,13 @@ func (w *world) ping(id string, positions ...geo.Position) {
 		sub.Pings = append(sub.Pings, session.Ping{Timestamp: w.clock.Now().UnixMilli(), Position: p})
 		w.clock.Advance(time.Second)
 	}
+	m, err := w.service.Mission(w.t.Context(), sub.Tenant, sub.ID)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.service.Sealer.Key(w.t.Context(), m); err != nil {
+		w.t.Fatal(err)
+	}
 	if err := w.service.Append(w.t.Context(), []*session.Submission{sub}); err != nil {
 		w.t.Fatal(err)
 	}

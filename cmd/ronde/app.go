@@ -61,6 +61,13 @@ func (a *app) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	oneServer, err := checkKeysApart(ctx, a.config)
+	if err != nil {
+		return err
+	}
+	if oneServer {
+		a.log.Warn("keys_on_server_of_store", "advice", "a backup of the whole server, or its archived log, holds the keys to what it holds: keep it no longer than keys, or move --keys to another server")
+	}
 	ring, err := openKeyring(ctx, a.config, root)
 	if err != nil {
 		return err

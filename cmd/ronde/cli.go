@@ -39,7 +39,7 @@ type cli struct {
 	Demo     demoCmd     `cmd:"" help:"Run a node with made-up missions to watch."`
 	Apikey   apikeyCmd   `cmd:"" name:"apikey" help:"Make, list and revoke API keys."`
 	Simulate simulateCmd `cmd:"" help:"Replay recordings or made-up rounds as agents over real sockets."`
-	Migrate  migrateCmd  `cmd:"" help:"Bring the store's schema up to date."`
+	Migrate  migrateCmd  `cmd:"" help:"Bring the schemas of the store and of the keyring up to date."`
 	Config   configCmd   `cmd:"" help:"Print the effective configuration, passwords hidden."`
 	Version  versionCmd  `cmd:"" help:"Print the version of Ronde and of the Go it was built with."`
 }

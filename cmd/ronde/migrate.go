@@ -6,32 +6,47 @@ import (
 	"time"
 
 	"ronde/configs"
+	"ronde/session/keyring"
 	"ronde/session/postgres"
 )
 
-// migrateCmd brings the schema of the store up to date.
+// migrateCmd brings the schemas of the store and of the keyring up to date.
 type migrateCmd struct{}
 
 // Help is the longer text of ronde migrate --help.
 func (migrateCmd) Help() string {
-	return `For PostgreSQL, the role of --store must be allowed to create roles and schema objects; serve itself needs only a
-login that is a member of ronde_app. Repeating it is harmless, also from several machines at once. The embedded
-database is brought up to date by every command that opens it.`
+	return `For PostgreSQL, the roles of --store and of --keys must be allowed to create roles and schema objects; serve itself
+needs only logins that are members of ronde_app and of ronde_keys. Repeating it is harmless, also from several machines
+at once. The embedded database is brought up to date by every command that opens it; a keyring in a folder has no schema.`
 }
 
 // Run migrates.
 func (migrateCmd) Run(ctx context.Context, c configs.Config, s streams) error {
+	if _, err := checkKeysApart(ctx, c); err != nil {
+		return err
+	}
+	if err := migrateStore(ctx, c); err != nil {
+		return err
+	}
+	if c.KeysInDatabase() {
+		if err := keyring.Migrate(ctx, c.Keys); err != nil {
+			return fmt.Errorf("--keys: %w", err)
+		}
+	}
+	_, err := fmt.Fprintln(s.out, "the schema is up to date")
+	return err
+}
+
+func migrateStore(ctx context.Context, c configs.Config) error {
 	if c.Embedded() {
 		store, err := openStore(ctx, c, time.Now)
 		if err != nil {
 			return err
 		}
-		if err := store.Close(); err != nil {
-			return err
-		}
-	} else if err := postgres.Migrate(ctx, c.Store); err != nil {
+		return store.Close()
+	}
+	if err := postgres.Migrate(ctx, c.Store); err != nil {
 		return fmt.Errorf("--store: %w", err)
 	}
-	_, err := fmt.Fprintln(s.out, "the schema is up to date")
-	return err
+	return nil
 }

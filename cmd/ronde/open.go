@@ -54,16 +54,40 @@ func writers(c configs.Config) int {
 }
 
 // openKeyring opens the keyring that the configuration names.
-func openKeyring(_ context.Context, c configs.Config, root session.RootSecret) (session.Keyring, error) {
-	scheme, path := configs.Split(c.Keys)
-	if scheme != "file" {
-		return nil, errors.New("--keys: this version keeps keys in a folder only; use file:PATH, on a disk that all nodes share")
+func openKeyring(ctx context.Context, c configs.Config, root session.RootSecret) (ring session.Keyring, err error) {
+	if scheme, path := configs.Split(c.Keys); scheme == "file" {
+		ring, err = keyring.OpenFolder(path, root)
+	} else {
+		ring, err = keyring.OpenDatabase(ctx, c.Keys, root, 0)
 	}
-	ring, err := keyring.OpenFolder(path, root)
-	if err != nil {
+	switch {
+	case errors.Is(err, keyring.ErrWrongRoot):
+		return nil, fmt.Errorf("--keys: %w; give every node the --root-secret-file that these keys were made under", err)
+	case err != nil:
 		return nil, fmt.Errorf("--keys: %w", err)
 	}
 	return ring, nil
+}
+
+// checkKeysApart refuses a keyring in the store's own database, by whatever addresses the two are given, and reports
+// whether they are on one server.
+func checkKeysApart(ctx context.Context, c configs.Config) (oneServer bool, err error) {
+	if c.Embedded() || !c.KeysInDatabase() {
+		return false, nil
+	}
+	store, err := keyring.Locate(ctx, c.Store)
+	if err != nil {
+		return false, fmt.Errorf("--store: %w", err)
+	}
+	keys, err := keyring.Locate(ctx, c.Keys)
+	if err != nil {
+		return false, fmt.Errorf("--keys: %w", err)
+	}
+	if keys == store {
+		return false, errors.New("--keys leads to the same database as --store: " +
+			"make another one for keys, or a backup of one would open the other")
+	}
+	return keys.SameServer(store), nil
 }
 
 // openBus opens the bus that the configuration names.

@@ -13,15 +13,10 @@ import (
 	"ronde/session"
 )
 
-// The parts of a folder.
-const (
-	identityFile = "keyring"
-	saltsDir     = "salts"
-	signingDir   = "signing"
-	destroyedDir = "destroyed"
-)
+// destroyedPart holds the markers of destroyed days.
+const destroyedPart = "destroyed"
 
-var parts = []string{saltsDir, signingDir, destroyedDir}
+var parts = []string{saltsPart, signingPart, destroyedPart}
 
 // Folder is a keyring in a folder. It is safe for many goroutines and for many
 // processes on one machine, and keeps no secret in memory but the key that the
@@ -68,18 +63,18 @@ func (f *Folder) prepare() error {
 	if perm := info.Mode().Perm(); perm&0o077 != 0 {
 		return session.ErrInvalid.At("keyring folder").Because("has mode %04o and must not be open to group or others: chmod 700", perm)
 	}
-	content, err := f.read(identityFile)
+	content, err := f.read(identityName)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := f.layOut(); err != nil {
 			return err
 		}
-		content, err = f.read(identityFile)
+		content, err = f.read(identityName)
 	}
 	if err != nil {
 		return err
 	}
-	if f.id, err = uuid.FromBytes(content); err != nil {
-		return fmt.Errorf("%s %w", identityFile, ErrDamaged)
+	if f.id, err = parseIdentity(content); err != nil {
+		return err
 	}
 	for _, dir := range parts {
 		if _, err := f.root.Stat(dir); err != nil {
@@ -104,7 +99,7 @@ func (f *Folder) layOut() error {
 		return err
 	}
 	id := session.NewID()
-	if err := f.create(identityFile, id[:]); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := f.create(identityName, id[:]); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return nil

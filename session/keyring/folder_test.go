@@ -45,9 +45,9 @@ func open(t testing.TB, dir string, root session.RootSecret) *keyring.Folder {
 	return f
 }
 
-func mustSalt(t testing.TB, f *keyring.Folder, tenant string, day session.Day) []byte {
+func mustSalt(t testing.TB, ring session.Keyring, tenant string, day session.Day) []byte {
 	t.Helper()
-	salt, err := f.Salt(t.Context(), tenant, day, today)
+	salt, err := ring.Salt(t.Context(), tenant, day, today)
 	if err != nil {
 		t.Fatal(err)
 	}

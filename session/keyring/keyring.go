@@ -2,6 +2,12 @@
 // signing keys, behind the interface session.Keyring. Every implementation
 // passes the suite in keyringtest.
 //
+// Every entry is sealed with a key derived from the root secret and bound to its
+// own name: a copy of the keyring alone is useless, and a flipped bit or an entry
+// in another's place is found and named.
+//
+// # In a folder
+//
 // Folder keeps them in files, for one machine: several processes may share it.
 //
 //	keyring                     who this keyring is, and of which root secret
@@ -9,12 +15,39 @@
 //	signing/00000001            a signing key; the highest number signs
 //	destroyed/2026-11-21        every salt that expired before this day is gone (by name alone)
 //
-// Every file is sealed with a key derived from the root secret and bound to its
-// own name: a copy of the folder alone is useless, and a flipped bit or a file
-// in another's place is found and named. Folders have mode 0700, files 0600.
+// Folders have mode 0700, files 0600. A salt is destroyed by overwriting its
+// file and removing it. A file system that writes elsewhere (copy on write,
+// snapshots, flash memory) keeps the sealed bytes for longer.
 //
-// Backups of the folder bring destroyed salts back: keep them no longer than
-// the stated days.
+// # In PostgreSQL
+//
+// Database keeps them in PostgreSQL, version 15 or later, for many nodes, which
+// are given the same root secret. Its entries have the names above. Migrate
+// makes two roles that nobody can log in as: ronde_keys_owner owns everything;
+// ronde_keys is what every connection becomes, whoever logs in. It can read and
+// add identity and signing keys, and get to salts only through functions: one by
+// one, and to destroy whole days. It cannot change an entry.
+//
+// What DELETE removes PostgreSQL only hides, and overwrites when it needs the
+// room. So every expiry day has a table of its own, and to destroy its salts is
+// to drop it: their file goes. What that leaves of the sealed bytes, which are of
+// no use without the root secret:
+//
+//   - The write-ahead log has them until the segment that they were written to
+//     is removed. By default segments are renamed and used again instead, which
+//     on a quiet server can take very long. With wal_recycle = off they are gone
+//     after the second checkpoint.
+//   - Archived log, base backups, dumps and replicas have them for as long as
+//     these are kept.
+//   - The blocks of a removed file lie on the disk until they are used again.
+//
+// The database must not be that of the store, and should be on another server:
+// a physical backup, and the log, are of a whole server.
+//
+// # Backups
+//
+// Backups of a keyring, log archives included, bring destroyed salts back: keep
+// them no longer than the stated days.
 package keyring
 
 import (

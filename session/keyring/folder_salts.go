@@ -2,40 +2,30 @@ package keyring
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"ronde/session"
 )
 
-const (
-	saltSize = 32
-	// maxDay is 9999-12-31, the last day that a name can spell.
-	maxDay session.Day = 2932896
-	// attempts is how often a salt is tried that others make or destroy at the
-	// same time. Each failed one means that another process got further.
-	attempts = 8
-)
+// attempts is how often a salt is tried that others make or destroy at the
+// same time. Each failed one means that another process got further.
+const attempts = 8
 
 // Salt implements session.Keyring. It also returns session.ErrInvalid for a
 // tenant or a day that cannot be.
 func (f *Folder) Salt(ctx context.Context, tenant string, day, today session.Day) ([]byte, error) {
-	if err := session.ValidateTenant(tenant); err != nil {
+	if err := validateSalt(tenant, day); err != nil {
 		return nil, err
-	}
-	if day <= 0 || day > maxDay {
-		return nil, session.ErrInvalid.At("expires_on").Because("must lie between 1970 and 9999")
 	}
 	if err := asked(ctx); err != nil {
 		return nil, err
 	}
-	name := path.Join(saltsDir, day.String(), tenant)
+	name := saltName(tenant, day)
 	for range attempts {
 		salt, err := f.readSalt(name)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -55,18 +45,18 @@ func (f *Folder) Salt(ctx context.Context, tenant string, day, today session.Day
 }
 
 func (f *Folder) readSalt(name string) ([]byte, error) {
-	salt, err := f.read(name)
-	if err == nil && len(salt) != saltSize {
-		return nil, fmt.Errorf("%s %w", name, ErrDamaged)
+	content, err := f.read(name)
+	if err != nil {
+		return nil, err
 	}
-	return salt, err
+	return parseSalt(name, content)
 }
 
 // makeSalt makes the salt of that name if it may still be made and nobody has
 // made it meanwhile.
 func (f *Folder) makeSalt(name string, day, today session.Day) error {
 	// Without the folder nothing is known, least of all that a salt is gone.
-	if _, err := f.root.Stat(saltsDir); err != nil {
+	if _, err := f.root.Stat(saltsPart); err != nil {
 		return err
 	}
 	if day < today {
@@ -77,14 +67,12 @@ func (f *Folder) makeSalt(name string, day, today session.Day) error {
 	}
 	err := f.root.Mkdir(path.Dir(name), 0o700)
 	if err == nil {
-		err = f.sync(saltsDir)
+		err = f.sync(saltsPart)
 	}
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	salt := make([]byte, saltSize)
-	_, _ = rand.Read(salt) // never fails: it aborts the process instead
-	err = f.create(name, salt)
+	err = f.create(name, newSalt())
 	if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
 		return nil // another made it, or removed the day's folder: look again
 	}
@@ -106,8 +94,8 @@ func (f *Folder) lasting(day session.Day) error {
 // destroys the files. If some cannot be destroyed the others are, and the error
 // names those; ask again.
 func (f *Folder) DestroySalts(ctx context.Context, before session.Day) (int, error) {
-	if before <= 0 || before > maxDay {
-		return 0, session.ErrInvalid.At("day").Because("must lie between 1970 and 9999")
+	if err := validateDay("day", before); err != nil {
+		return 0, err
 	}
 	if err := asked(ctx); err != nil {
 		return 0, err
@@ -115,7 +103,7 @@ func (f *Folder) DestroySalts(ctx context.Context, before session.Day) (int, err
 	if err := f.markDestroyed(before); err != nil {
 		return 0, unavailable(err)
 	}
-	days, err := f.names(saltsDir)
+	days, err := f.names(saltsPart)
 	if err != nil {
 		return 0, unavailable(err)
 	}
@@ -129,13 +117,13 @@ func (f *Folder) DestroySalts(ctx context.Context, before session.Day) (int, err
 			failed = append(failed, err)
 			break
 		}
-		n, err := f.destroyDay(path.Join(saltsDir, name))
+		n, err := f.destroyDay(path.Join(saltsPart, name))
 		count += n
 		if err != nil {
 			failed = append(failed, err)
 		}
 	}
-	failed = append(failed, f.sync(saltsDir))
+	failed = append(failed, f.sync(saltsPart))
 	return count, unavailable(errors.Join(failed...))
 }
 
@@ -172,7 +160,7 @@ func (f *Folder) destroyDay(dir string) (int, error) {
 // counts, so that it never goes back. Only names are looked at: a damaged
 // marker is still one.
 func (f *Folder) markers() ([]session.Day, error) {
-	names, err := f.names(destroyedDir)
+	names, err := f.names(destroyedPart)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +175,7 @@ func (f *Folder) markers() ([]session.Day, error) {
 
 // markDestroyed records that all salts that expired before that day are to go.
 func (f *Folder) markDestroyed(before session.Day) error {
-	err := f.create(path.Join(destroyedDir, before.String()), nil)
+	err := f.create(path.Join(destroyedPart, before.String()), nil)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
@@ -199,16 +187,10 @@ func (f *Folder) markDestroyed(before session.Day) error {
 	// added and another removed sees one of the two.
 	slices.Sort(days)
 	for _, day := range days[:max(0, len(days)-2)] {
-		err := f.root.Remove(path.Join(destroyedDir, day.String()))
+		err := f.root.Remove(path.Join(destroyedPart, day.String()))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
-}
-
-// parseDay returns the day that a name spells.
-func parseDay(name string) (session.Day, bool) {
-	t, err := time.Parse(time.DateOnly, name)
-	return session.DayOf(t), err == nil
 }

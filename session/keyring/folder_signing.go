@@ -2,29 +2,14 @@ package keyring
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"io/fs"
 	"path"
 	"slices"
 	"strconv"
-	"time"
 
 	"ronde/session"
 )
-
-// A signing key's content is, in this order:
-//
-//	time of making (8), milliseconds since the epoch | seed (32)
-//
-// Its number orders it. Its id follows from the public key, so that no two
-// keys can share one.
-const signingSize = 8 + ed25519.SeedSize
 
 // SigningKeys implements session.Keyring. It reads the folder each time.
 func (f *Folder) SigningKeys(ctx context.Context) ([]session.SigningKey, error) {
@@ -59,7 +44,7 @@ func (f *Folder) RotateSigningKey(ctx context.Context) ([]session.SigningKey, er
 
 // signingKeys returns all keys, the newest first, and the highest number.
 func (f *Folder) signingKeys() ([]session.SigningKey, int, error) {
-	names, err := f.names(signingDir)
+	names, err := f.names(signingPart)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -67,7 +52,7 @@ func (f *Folder) signingKeys() ([]session.SigningKey, int, error) {
 	last := 0
 	for _, name := range slices.Backward(names) {
 		number, err := strconv.Atoi(name)
-		if err != nil || signingName(number) != path.Join(signingDir, name) {
+		if err != nil || signingName(number) != path.Join(signingPart, name) {
 			continue // being made, or none of ours
 		}
 		last = max(last, number)
@@ -75,40 +60,23 @@ func (f *Folder) signingKeys() ([]session.SigningKey, int, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // withdrawn since
 		}
-		if err == nil && len(content) != signingSize {
-			err = fmt.Errorf("%s %w", signingName(number), ErrDamaged)
-		}
 		if err != nil {
 			return nil, 0, err
 		}
-		keys = append(keys, parseSigningKey(content))
+		key, err := parseSigningKey(signingName(number), content)
+		if err != nil {
+			return nil, 0, err
+		}
+		keys = append(keys, key)
 	}
 	return keys, last, nil
 }
 
 // makeSigningKey makes the key of that number unless another process did.
 func (f *Folder) makeSigningKey(number int) error {
-	content := binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixMilli()))
-	seed := make([]byte, ed25519.SeedSize)
-	_, _ = rand.Read(seed) // never fails: it aborts the process instead
-	err := f.create(signingName(number), append(content, seed...))
+	err := f.create(signingName(number), newSigningKey())
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
 	return err
 }
-
-func parseSigningKey(content []byte) session.SigningKey {
-	seed := content[8:]
-	public := ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey)
-	sum := sha256.Sum256(public)
-	return session.SigningKey{
-		ID:        hex.EncodeToString(sum[:8]),
-		CreatedAt: time.UnixMilli(int64(binary.BigEndian.Uint64(content))).UTC(),
-		Seed:      seed,
-	}
-}
-
-// signingName returns the name of the key of that number: eight digits, so
-// that the order of names is that of numbers.
-func signingName(number int) string { return path.Join(signingDir, fmt.Sprintf("%08d", number)) }

@@ -1,0 +1,100 @@
+package keyring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"ronde/session"
+)
+
+// Salt implements session.Keyring. It also returns session.ErrInvalid for a
+// tenant or a day that cannot be.
+func (d *Database) Salt(ctx context.Context, tenant string, day, today session.Day) ([]byte, error) {
+	if err := validateSalt(tenant, day); err != nil {
+		return nil, err
+	}
+	name := saltName(tenant, day)
+	sealed, err := d.askSalt(ctx, "SELECT gone, sealed FROM ronde_salt($1, $2)", day.Time(), tenant)
+	if err == nil && sealed == nil {
+		if day < today {
+			return nil, session.ErrGone
+		}
+		made := d.box.seal(name, newSalt())
+		sealed, err = d.askSalt(ctx, "SELECT gone, sealed FROM ronde_make_salt($1, $2, $3)", day.Time(), tenant, made)
+	}
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	content, err := d.box.open(name, sealed)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	salt, err := parseSalt(name, content)
+	return salt, unavailable(err)
+}
+
+// askSalt returns the sealed salt that a function gives, nil if there is none,
+// session.ErrGone if there never will be.
+func (d *Database) askSalt(ctx context.Context, sql string, args ...any) ([]byte, error) {
+	ctx, cancel := d.bound(ctx)
+	defer cancel()
+	var gone bool
+	var sealed []byte
+	err := d.pool.QueryRow(ctx, sql, args...).Scan(&gone, &sealed)
+	if err == nil && gone {
+		return nil, session.ErrGone
+	}
+	return sealed, err
+}
+
+// DestroySalts implements session.Keyring. First it records the day, from when
+// on Salt gives no earlier one, whatever day its caller takes for today; then
+// it drops the days' tables, each in a transaction of its own. If some cannot
+// be dropped now the others are, and the error names those; ask again.
+func (d *Database) DestroySalts(ctx context.Context, before session.Day) (int, error) {
+	if err := validateDay("day", before); err != nil {
+		return 0, err
+	}
+	days, err := d.markDestroyed(ctx, before)
+	if err != nil {
+		return 0, unavailable(err)
+	}
+	count := 0
+	var failed []error
+	for _, name := range days {
+		if err := ctx.Err(); err != nil {
+			failed = append(failed, err)
+			break
+		}
+		day, ok := parseDay(name)
+		if !ok {
+			continue // none of ours
+		}
+		n, err := d.dropSalts(ctx, day)
+		count += n
+		if err != nil {
+			failed = append(failed, fmt.Errorf("drop %s/%s: %w", saltsPart, name, err))
+		}
+	}
+	return count, unavailable(errors.Join(failed...))
+}
+
+// markDestroyed records that all salts that expired before that day are to go,
+// and returns the days of those that are still there.
+func (d *Database) markDestroyed(ctx context.Context, before session.Day) ([]string, error) {
+	ctx, cancel := d.bound(ctx)
+	defer cancel()
+	rows, _ := d.pool.Query(ctx, "SELECT ronde_mark_destroyed($1)", before.Time())
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// dropSalts drops the salts of one day and returns how many there were.
+func (d *Database) dropSalts(ctx context.Context, day session.Day) (n int, err error) {
+	ctx, cancel := d.bound(ctx)
+	defer cancel()
+	err = d.pool.QueryRow(ctx, "SELECT ronde_drop_salts($1)", day.Time()).Scan(&n)
+	return n, err
+}

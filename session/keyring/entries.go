@@ -1,0 +1,110 @@
+package keyring
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"ronde/session"
+)
+
+// Every kind of keyring has the same entries, under the same names: errors give
+// them, and what is sealed is bound to them.
+const (
+	identityName = "keyring"
+	saltsPart    = "salts"
+	signingPart  = "signing"
+)
+
+const (
+	saltSize = 32
+	// maxDay is 9999-12-31, the last day that a name can spell.
+	maxDay session.Day = 2932896
+)
+
+// saltName returns the name of the salt of a tenant and expiry day.
+func saltName(tenant string, day session.Day) string {
+	return saltsPart + "/" + day.String() + "/" + tenant
+}
+
+// validateSalt returns session.ErrInvalid for a tenant or a day that cannot be.
+func validateSalt(tenant string, day session.Day) error {
+	if err := session.ValidateTenant(tenant); err != nil {
+		return err
+	}
+	return validateDay("expires_on", day)
+}
+
+func validateDay(field string, day session.Day) error {
+	if day <= 0 || day > maxDay {
+		return session.ErrInvalid.At(field).Because("must lie between 1970 and 9999")
+	}
+	return nil
+}
+
+// parseDay returns the day that a name spells.
+func parseDay(name string) (session.Day, bool) {
+	t, err := time.Parse(time.DateOnly, name)
+	return session.DayOf(t), err == nil
+}
+
+func newSalt() []byte {
+	salt := make([]byte, saltSize)
+	_, _ = rand.Read(salt) // never fails: it aborts the process instead
+	return salt
+}
+
+// parseSalt returns the salt that an entry holds, which is all of it.
+func parseSalt(name string, content []byte) ([]byte, error) {
+	if len(content) != saltSize {
+		return nil, fmt.Errorf("%s %w", name, ErrDamaged)
+	}
+	return content, nil
+}
+
+func parseIdentity(content []byte) (uuid.UUID, error) {
+	id, err := uuid.FromBytes(content)
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("%s %w", identityName, ErrDamaged)
+	}
+	return id, nil
+}
+
+// A signing key's content is, in this order:
+//
+//	time of making (8), milliseconds since the epoch | seed (32)
+//
+// Its number orders it. Its id follows from the public key, so that no two
+// keys can share one.
+const signingSize = 8 + ed25519.SeedSize
+
+// signingName returns the name of the key of that number: eight digits, so
+// that the order of names is that of numbers.
+func signingName(number int) string { return fmt.Sprintf("%s/%08d", signingPart, number) }
+
+func newSigningKey() []byte {
+	content := binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixMilli()))
+	seed := make([]byte, ed25519.SeedSize)
+	_, _ = rand.Read(seed) // never fails: it aborts the process instead
+	return append(content, seed...)
+}
+
+func parseSigningKey(name string, content []byte) (session.SigningKey, error) {
+	if len(content) != signingSize {
+		return session.SigningKey{}, fmt.Errorf("%s %w", name, ErrDamaged)
+	}
+	seed := content[8:]
+	public := ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey)
+	sum := sha256.Sum256(public)
+	return session.SigningKey{
+		ID:        hex.EncodeToString(sum[:8]),
+		CreatedAt: time.UnixMilli(int64(binary.BigEndian.Uint64(content))).UTC(),
+		Seed:      seed,
+	}, nil
+}
