@@ -49,8 +49,8 @@ func refusals(t *testing.T, server *redistest.Server) string {
 	return fmt.Sprint(server.Do(t, "acl", "log"))
 }
 
-// tryOpen opens a bus that is expected to fail.
-func tryOpen(t *testing.T, url string) error {
+// tryOpen opens a bus that may fail.
+func tryOpen(t *testing.T, url string) (*redisbus.Bus, error) {
 	t.Helper()
 	bus, err := redisbus.Open(t.Context(), redisbus.Options{
 		URL: url, Root: session.NewRootSecret(), Registry: prometheus.NewRegistry(), Patience: 5 * time.Second,
@@ -59,12 +59,12 @@ func tryOpen(t *testing.T, url string) error {
 	if err == nil {
 		t.Cleanup(func() { _ = bus.Close() })
 	}
-	return err
+	return bus, err
 }
 
-// TestPermissions runs the suite as the user that the package documents, and
-// shows that it may do nothing that is not needed.
-func TestPermissions(t *testing.T) {
+// TestBus runs the suite as the user that the package documents, on one Redis
+// and on a cluster, and shows that this user may do nothing that is not needed.
+func TestBus(t *testing.T) {
 	rules := documented(t)
 	t.Run("one Redis", func(t *testing.T) {
 		server := redistest.Start(t)
@@ -109,7 +109,7 @@ func oneLess(t *testing.T, servers []*redistest.Server, rules []string, url stri
 			}
 			if rule == "+sunsubscribe" {
 				leaveOne(t, url)
-			} else if err := tryOpen(t, url); err == nil || !strings.Contains(err.Error(), "redisbus lists") {
+			} else if _, err := tryOpen(t, url); err == nil || !strings.Contains(err.Error(), "redisbus lists") {
 				t.Errorf("the bus opened: %v", err)
 			}
 			command := strings.Trim(rule, "+")
@@ -154,16 +154,16 @@ func TestMisconfigured(t *testing.T) {
 		"redis://u:s3cret@" + server.Addr() + "?x=1":            "no parameter",
 		"redis-cluster://u:s3cret@" + cluster.Masters[0].Addr(): "this user with this password",
 	} {
-		err := tryOpen(t, url)
+		_, err := tryOpen(t, url)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %v, want something of %q", url, err, want)
 		}
 	}
 	three := redistest.StartCluster(t, 3)
-	if err := tryOpen(t, "redis://"+three.Masters[0].Addr()); err == nil || !strings.Contains(err.Error(), "redis-cluster://") {
+	if _, err := tryOpen(t, "redis://"+three.Masters[0].Addr()); err == nil || !strings.Contains(err.Error(), "redis-cluster://") {
 		t.Errorf("one node of a cluster: %v", err)
 	}
-	if err := tryOpen(t, "redis://127.0.0.1:1"); err != nil {
+	if _, err := tryOpen(t, "redis://127.0.0.1:1"); err != nil {
 		t.Errorf("a Redis that is down keeps a node from starting: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package redisbus_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +17,9 @@ import (
 
 // hasty is a patience that lets tests of faults end soon.
 func hasty(o *redisbus.Options) { o.Patience = time.Second }
+
+// patient is a patience that outlasts the test: silence is no help to it.
+func patient(o *redisbus.Options) { o.Patience = time.Hour }
 
 // changed is the simplest message.
 func changed(mission uuid.UUID, revision int64) *tracker.Message {
@@ -195,7 +199,7 @@ func TestOverflow(t *testing.T) {
 func TestSubscriberCut(t *testing.T) {
 	redis := redistest.Start(t)
 	url, root := "redis://"+redis.Addr(), session.NewRootSecret()
-	here, there := open(t, url, root, nil), open(t, url, root, nil)
+	here, there := open(t, url, root, patient), open(t, url, root, patient)
 	mission := session.NewID()
 	heard, _ := subscribe(t, there, mission)
 	for round := range 3 {
@@ -210,6 +214,36 @@ func TestSubscriberCut(t *testing.T) {
 	if err := here.Check(); err != nil {
 		t.Errorf("the publisher noticed: %v", err)
 	}
+}
+
+// TestConnections: a partition has a connection as long as anybody subscribes to
+// one of its missions, and no more than one.
+func TestConnections(t *testing.T) {
+	redis := redistest.Start(t)
+	n := open(t, "redis://"+redis.Addr(), session.NewRootSecret(), nil)
+	connections := func() int {
+		return strings.Count(redis.Do(t, "client", "list", "type", "pubsub").(string), "\n")
+	}
+	partitions := map[int]bool{}
+	var cancels []func()
+	for range 40 {
+		mission := session.NewID()
+		partitions[redisbus.PartitionOf(mission)] = true
+		_, cancel := subscribe(t, n, mission)
+		cancels = append(cancels, cancel)
+	}
+	if got := connections(); got != len(partitions) {
+		t.Errorf("%d connections for %d partitions", got, len(partitions))
+	}
+	if got := n.count(t, "ronde_bus_partitions_open", ""); got != float64(len(partitions)) {
+		t.Errorf("%v partitions are counted instead of %d", got, len(partitions))
+	}
+	for _, cancel := range cancels {
+		cancel()
+	}
+	until(t, "all connections are closed", func() bool {
+		return connections() == 0 && n.count(t, "ronde_bus_partitions_open", "") == 0
+	})
 }
 
 // TestSilence: a connection over which nothing comes any more, and that tells
@@ -246,7 +280,7 @@ func TestSilence(t *testing.T) {
 func TestSlotMoves(t *testing.T) {
 	cluster := redistest.StartCluster(t, 3)
 	url, root := "redis-cluster://"+cluster.Masters[0].Addr(), session.NewRootSecret()
-	here, there := open(t, url, root, nil), open(t, url, root, nil)
+	here, there := open(t, url, root, patient), open(t, url, root, patient)
 	mission := session.NewID()
 	channel := redisbus.MissionChannel(mission)
 	slot := int(cluster.Masters[0].Do(t, "cluster", "keyslot", channel).(int64))

@@ -14,7 +14,6 @@ import (
 	"ronde/tracker"
 	"ronde/tracker/bustest"
 	"ronde/tracker/redisbus"
-	"ronde/tracker/redisbus/redistest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -79,15 +78,6 @@ func conform(t *testing.T, url string) {
 			return pair{open(t, url, root, nil), open(t, url, root, nil)}
 		})
 	})
-}
-
-func TestOneRedis(t *testing.T) {
-	conform(t, "redis://"+redistest.Start(t).Addr())
-}
-
-func TestCluster(t *testing.T) {
-	c := redistest.StartCluster(t, 3)
-	conform(t, "redis-cluster://"+c.Masters[1].Addr()+","+c.Masters[2].Addr())
 }
 
 // count returns the value of a metric, for a reason if it is told apart by one.
