@@ -31,12 +31,12 @@ func missionChannel(mission uuid.UUID) string {
 
 // missionOf returns the mission that a channel belongs to.
 func missionOf(channel string) (mission uuid.UUID, ok bool) {
-	_, text, ok := strings.Cut(channel, "}.m.")
-	if !ok {
+	tag, text, ok := strings.Cut(channel, "}.m.")
+	if !ok || len(text) != 36 || strings.ToLower(text) != text { // UUIDs have more forms than the one that is sent
 		return mission, false
 	}
 	mission, err := uuid.Parse(text)
-	return mission, err == nil && missionChannel(mission) == channel
+	return mission, err == nil && len(tag) == 4 && tag[0] == '{' && tag[1:] == tags[partitionOf(mission)]
 }
 
 // nodeChannel returns the channel by which a node hears itself in a partition.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"net"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -48,13 +49,12 @@ func (b *Bus) reload() {
 // refusal returns what to do about an error that waiting does not cure, and ""
 // for any other.
 func refusal(err error) string {
-	moved := false
-	if err != nil {
-		_, moved = redis.IsMovedError(err)
-	}
-	switch {
-	case err == nil:
+	if err == nil {
 		return ""
+	}
+	_, moved := redis.IsMovedError(err)
+	var network *net.OpError
+	switch {
 	case redis.IsAuthError(err):
 		return "Redis does not know this user with this password"
 	case redis.IsPermissionError(err):
@@ -65,7 +65,8 @@ func refusal(err error) string {
 		return "this Redis is no cluster: write redis:// or rediss://"
 	case redis.HasErrorPrefix(err, "unknown command"):
 		return "sharded publish/subscribe needs Redis 7 or later"
-	case errors.As(err, new(*tls.CertificateVerificationError)), errors.As(err, new(tls.RecordHeaderError)), errors.As(err, new(tls.AlertError)):
+	case errors.As(err, new(*tls.CertificateVerificationError)), errors.As(err, new(tls.RecordHeaderError)),
+		errors.As(err, &network) && network.Op == "remote error": // as package tls calls what the other side said
 		return "no TLS that both sides accept"
 	}
 	return ""

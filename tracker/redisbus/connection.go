@@ -42,12 +42,17 @@ func (p *partition) keep() {
 	}
 }
 
-// rest waits before the next connection is made: longer after each failure, up
-// to a quarter of the patience, and not as long as the other partitions do.
+// The wait before a connection is replaced: from the one, doubled after each
+// failure in a row, to the other.
+const (
+	minRest = 20 * time.Millisecond
+	maxRest = 500 * time.Millisecond
+)
+
+// rest waits, not for as long as the other partitions do.
 func (p *partition) rest(failures int) {
-	limit := p.bus.patience / 4
-	d := min(limit/16<<min(failures, 10), limit)
-	t := time.NewTimer(d/2 + rand.N(d/2+1))
+	d := min(minRest<<min(failures, 10), maxRest)
+	t := time.NewTimer(d/2 + rand.N(d/2))
 	defer t.Stop()
 	select {
 	case <-t.C:

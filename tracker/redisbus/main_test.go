@@ -14,7 +14,6 @@ import (
 	"ronde/tracker"
 	"ronde/tracker/bustest"
 	"ronde/tracker/redisbus"
-	"ronde/tracker/redisbus/redistest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -81,11 +80,20 @@ func conform(t *testing.T, url string) {
 	})
 }
 
-func TestOneRedis(t *testing.T) {
-	conform(t, "redis://"+redistest.Start(t).Addr())
-}
-
-func TestCluster(t *testing.T) {
-	c := redistest.StartCluster(t, 3)
-	conform(t, "redis-cluster://"+c.Masters[1].Addr()+","+c.Masters[2].Addr())
+// count returns the value of a metric, for a reason if it is told apart by one.
+func (n node) count(tb testing.TB, name, reason string) float64 {
+	tb.Helper()
+	families, err := n.registry.Gather()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			if family.GetName() == name && (reason == "" || m.GetLabel()[0].GetValue() == reason) {
+				return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	tb.Fatalf("there is no metric %s for %q", name, reason)
+	return 0
 }

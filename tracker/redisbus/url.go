@@ -41,13 +41,14 @@ func parseURL(text string) (*target, error) {
 	default:
 		return nil, errURL
 	}
-	if at := strings.LastIndex(authority, "@"); at >= 0 {
-		if err := t.setUser(authority[:at]); err != nil {
+	hosts := authority
+	if userinfo, after, ok := strings.Cut(authority, "@"); ok {
+		if err := t.setUser(userinfo); err != nil {
 			return nil, err
 		}
-		authority = authority[at+1:]
+		hosts = after
 	}
-	if err := t.setHosts(authority); err != nil {
+	if err := t.setHosts(hosts); err != nil {
 		return nil, err
 	}
 	return t, t.setParameters(query, scheme == "rediss")

@@ -122,7 +122,7 @@ func (b *Bus) write() {
 		}
 		batch = b.queue.take(batch)
 		parcels, frames = b.pack(parcels, frames, batch)
-		if closing && (len(parcels) == 0 || b.Check() != nil) {
+		if closing && len(parcels) == 0 {
 			return
 		}
 		b.send(parcels)
@@ -133,13 +133,18 @@ func (b *Bus) write() {
 // frames, which is memory to be used again.
 func (b *Bus) pack(parcels []parcel, frames []byte, batch []*tracker.Message) ([]parcel, []byte) {
 	for _, m := range batch {
+		p := b.partitions[partitionOf(m.Mission)]
+		if err := p.failure(); err != nil { // since it was queued
+			b.drop(unsent, 1, err)
+			continue
+		}
 		channel, start := missionChannel(m.Mission), len(frames)
 		var err error
 		if frames, err = b.out.seal(frames, channel, m); err != nil {
 			b.drop(undecodable, 1, err)
 			continue
 		}
-		parcels = append(parcels, parcel{b.partitions[partitionOf(m.Mission)], channel, frames[start:len(frames):len(frames)]})
+		parcels = append(parcels, parcel{p, channel, frames[start:len(frames):len(frames)]})
 	}
 	return parcels, frames
 }

@@ -16,16 +16,18 @@ type Cluster struct {
 }
 
 // StartCluster starts a cluster of as many masters, among which the slots are
-// split evenly. It belongs to tb alone.
-func StartCluster(tb testing.TB, masters int, settings ...string) *Cluster {
+// split evenly. It belongs to tb alone. Each of the functions returns more lines
+// of redis.conf for one master.
+func StartCluster(tb testing.TB, masters int, settings ...func() []string) *Cluster {
 	tb.Helper()
 	c := &Cluster{}
 	folder := watch(tb)
 	for range masters {
-		port := FreePort(tb)
-		c.Masters = append(c.Masters, start(tb, folder, append([]string{
-			"cluster-enabled yes", "cluster-port " + strconv.Itoa(port), "cluster-node-timeout 2000",
-		}, settings...)...))
+		lines := []string{"cluster-enabled yes", "cluster-port " + strconv.Itoa(FreePort(tb)), "cluster-node-timeout 2000"}
+		for _, more := range settings {
+			lines = append(lines, more()...)
+		}
+		c.Masters = append(c.Masters, start(tb, folder, lines...))
 	}
 	for i, s := range c.Masters {
 		s.Do(tb, "cluster", "set-config-epoch", i+1)
