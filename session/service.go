@@ -271,37 +271,6 @@ func (s *Service) AuthenticateKey(ctx context.Context, printed string) (*Princip
 	return &Principal{Role: k.Role, Tenant: k.Tenant, Subject: k.ID}, nil
 }
 
-// recentFixes is how many of the newest fixes of a window are folded when
-// progress is read from the store: enough to settle the phase.
-const recentFixes = 50
-
-// Progress returns the progress of every agent with an open window, folded
-// from the store.
-func (s *Service) Progress(ctx context.Context, m *Mission) (map[string]Progress, error) {
-	found := map[string]Progress{}
-	if m.State != Active || m.ExpiresOn == 0 {
-		return found, nil
-	}
-	rows, err := s.Store.Latest(ctx, m.Tenant, m.ID, recentFixes)
-	if err != nil || len(rows) == 0 {
-		return found, err
-	}
-	key, err := s.Sealer.Key(ctx, m)
-	if err != nil {
-		return nil, err
-	}
-	for _, row := range rows {
-		fix, err := key.Open(row.Agent, row.Slot, row.Sealed)
-		if err != nil {
-			return nil, err
-		}
-		p := found[row.Agent]
-		p.Fold(&m.Site, row.At.UnixMilli(), &fix.Position)
-		found[row.Agent] = p
-	}
-	return found, nil
-}
-
 // Fix is one stored position, opened.
 type Fix struct {
 	Row

@@ -102,6 +102,20 @@ type Store interface {
 	// Past the mission's deadline no window is open, settled or not.
 	Latest(ctx context.Context, tenant string, id uuid.UUID, n int) ([]Row, error)
 
+	// SaveProgress keeps sealed progress of agents, each in place of an older one:
+	// a cache that spares whoever takes an agent over the folding of a whole
+	// window. Each entry is kept only if its mission is active and the window it
+	// holds for is open and not newer; the others are left out, and may be those
+	// whose mission another holds locked. UpdateMission removes the progress of
+	// every window that it closes.
+	SaveProgress(ctx context.Context, batch []SavedProgress) error
+	// SavedProgress returns what SaveProgress kept of a mission, in order of
+	// agents: nothing past the mission's deadline, settled or not.
+	SavedProgress(ctx context.Context, tenant string, id uuid.UUID) ([]SavedProgress, error)
+	// NextConnection returns a number greater than every one before, whichever
+	// node asked: of two connections of one agent it tells the newer.
+	NextConnection(ctx context.Context) (int64, error)
+
 	// CreateLink stores a link of an existing mission.
 	CreateLink(ctx context.Context, l Link) error
 	// Links lists a mission's links, oldest first.
@@ -182,6 +196,15 @@ type Newest struct {
 	Mission uuid.UUID
 	Agent   string
 	At      time.Time
+}
+
+// SavedProgress is what the progress of one agent had come to.
+type SavedProgress struct {
+	Ref
+	Agent  string
+	Opened time.Time // of the window it holds for
+	At     time.Time // of the newest position it has taken in
+	Sealed []byte    // see TrackKey.SealProgress
 }
 
 // APIKey is a credential of a tenant's own systems. Only the hash of its

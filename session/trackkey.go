@@ -10,6 +10,7 @@ import (
 	"hash"
 	"slices"
 	"sync"
+	"time"
 
 	"ronde/geo"
 )
@@ -35,6 +36,10 @@ const (
 	SealedSize = FingerprintSize + 1 + 12 + positionSize + 16
 
 	sealVersion = 1
+
+	// progressSealVersion begins what sealed progress is bound to, so that it can
+	// never be taken for a position: sealVersion begins that of positions.
+	progressSealVersion = 0x81
 )
 
 // ErrUnreadable says that a sealed position is damaged, or was not sealed for
@@ -164,4 +169,33 @@ func (k *TrackKey) SealAll(s *Submission) {
 		block = k.Seal(block, s.Agent, Slot(p.Timestamp, k.interval), p)
 		s.Sealed = append(s.Sealed, block[start:len(block):len(block)])
 	}
+}
+
+// SealProgress returns an agent's progress sealed, bound to the mission, the
+// agent and the window that it holds for.
+func (k *TrackKey) SealProgress(agent string, opened time.Time, p *Progress) ([]byte, error) {
+	plain, err := p.AppendBinary(make([]byte, 0, ProgressSize))
+	if err != nil {
+		return nil, err
+	}
+	return k.aead.Seal(nil, nil, plain, k.boundProgress(agent, opened)), nil
+}
+
+// OpenProgress returns the progress that was sealed for this agent and window of
+// this mission. ErrUnreadable for anything else.
+func (k *TrackKey) OpenProgress(agent string, opened time.Time, sealed []byte) (Progress, error) {
+	plain, err := k.aead.Open(nil, nil, sealed, k.boundProgress(agent, opened))
+	if err != nil {
+		return Progress{}, ErrUnreadable
+	}
+	var p Progress
+	if err := p.UnmarshalBinary(plain); err != nil {
+		return Progress{}, ErrUnreadable.Because("the sealed progress has a form this version does not know")
+	}
+	return p, nil
+}
+
+func (k *TrackKey) boundProgress(agent string, opened time.Time) []byte {
+	bound := append([]byte{progressSealVersion}, k.prefix[1:]...)
+	return binary.BigEndian.AppendUint64(appendBound(bound, agent), uint64(opened.UnixMilli()))
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/google/uuid"
 	"golang.org/x/time/rate"
 
 	"ronde/session"
@@ -31,7 +30,7 @@ const (
 // agentConn is one connection of an agent.
 type agentConn struct {
 	*outbox
-	id        uuid.UUID
+	number    int64 // greater than that of every older connection, on whichever node
 	room      *room
 	principal *session.Principal
 	pace      *pace
@@ -118,7 +117,7 @@ func (h *Hub) serveAgent(s socket, principal *session.Principal) {
 		return
 	}
 	c := &agentConn{
-		outbox: newOutbox(h, s), id: session.NewID(), room: r, principal: principal,
+		outbox: newOutbox(h, s), room: r, principal: principal,
 		pace:      h.paceOf(principal.Mission, principal.Agent),
 		errorRate: rate.NewLimiter(errorsPerMinute/60.0, errorsPerMinute-1),
 	}
@@ -146,6 +145,11 @@ func (c *agentConn) enter() error {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(c.hub.ctx, storeTimeout)
+	defer cancel()
+	if c.number, err = c.hub.service.Store.NextConnection(ctx); err != nil {
+		return err
+	}
 	r := c.room
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -159,15 +163,26 @@ func (c *agentConn) enter() error {
 		return err
 	}
 	if old := r.agents[c.principal.Agent]; old != nil {
-		old.hangUp(closeReplaced, "a newer connection of this agent is open")
+		if old.number > c.number {
+			return errReplaced
+		}
+		old.hangUp(closeReplaced, errReplaced.Error())
 	}
 	r.agents[c.principal.Agent] = c
 	c.send(encodeHello(r.mission, c.principal.Agent, notice, r.storeTime()))
 	if r.viewers > 0 {
 		c.send(encodeViewers(r.viewers))
 	}
-	c.hub.announce(&Message{Mission: r.ref.ID, Kind: Connected, Agent: c.principal.Agent, Conn: c.id})
+	c.hub.announce(c.announcement())
 	return nil
+}
+
+// errReplaced refuses a connection that was overtaken by a newer one.
+var errReplaced = errors.New("a newer connection of this agent is open")
+
+// announcement tells other nodes of this connection.
+func (c *agentConn) announcement() *Message {
+	return &Message{Mission: c.room.ref.ID, Kind: Connected, Agent: c.principal.Agent, Conn: c.number}
 }
 
 func (c *agentConn) notice() (*noticeFrame, error) {

@@ -40,7 +40,8 @@ const (
 	Moved Kind = iota + 1
 	// Changed says that the mission was changed: read it from the store.
 	Changed
-	// Connected says that an agent opened a newer connection somewhere.
+	// Connected says which connection an agent has somewhere: older ones are to
+	// close.
 	Connected
 )
 
@@ -52,7 +53,7 @@ type Message struct {
 	Moves    []Move // of Moved
 	Revision int64  // of Changed: the mission's revision that is to be read
 	Agent    string // of Connected
-	Conn     uuid.UUID
+	Conn     int64  // of Connected: see session.Store.NextConnection
 }
 
 // Move is the progress of one agent after a batch of its pings.

@@ -63,8 +63,11 @@ func closeCodeOf(err error) closeCode {
 	case errors.Is(err, session.ErrNotFound), errors.Is(err, session.ErrState):
 		return closeOver
 	}
-	if errors.Is(err, errFull) {
+	switch {
+	case errors.Is(err, errFull):
 		return closeProtocol
+	case errors.Is(err, errReplaced):
+		return closeReplaced
 	}
 	return closeGoingAway
 }
@@ -128,6 +131,7 @@ func New(o Options) *Hub {
 	h.loops.Go(h.reconcileLoop)
 	h.loops.Go(func() { h.every(reconcileEvery, h.closeDue) })
 	h.loops.Go(func() { h.every(watchEvery, h.watchRooms) })
+	h.loops.Go(func() { h.every(saveEvery, h.saveProgress) })
 	return h
 }
 
@@ -167,16 +171,16 @@ func (h *Hub) MissionChanged(m *session.Mission) {
 	h.announce(&Message{Mission: m.ID, Kind: Changed, Revision: m.Revision})
 }
 
-// announce publishes a message without waiting for the bus. What gets lost,
-// reconcile brings within the interval.
-func (h *Hub) announce(m *Message) {
-	if !h.begin() {
+// announce publishes messages without waiting for the bus. What gets lost,
+// reconcile brings within the interval, or keepAlive says again.
+func (h *Hub) announce(batch ...*Message) {
+	if len(batch) == 0 || !h.begin() {
 		return
 	}
 	go func() {
 		defer h.sockets.Done()
-		if err := h.bus.Publish(h.ctx, []*Message{m}); err != nil {
-			h.log.Warn("publish_failed", "mission", m.Mission, "error", err)
+		if err := h.bus.Publish(h.ctx, batch); err != nil {
+			h.log.Warn("publish_failed", "messages", len(batch), "error", err)
 		}
 	}()
 }

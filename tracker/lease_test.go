@@ -28,6 +28,10 @@ type brittle struct {
 	down atomic.Bool // everything but Append fails
 	full atomic.Bool // Append fails
 	hung atomic.Bool // News and Due answer when nobody waits any more
+
+	forgetful atomic.Bool // keeps no progress
+	garbled   atomic.Bool // gives back other progress than was kept
+	tracks    atomic.Int64
 }
 
 var errDown = session.ErrUnavailable.Because("switched off by the test")
@@ -194,10 +198,21 @@ func (w *world) ping() session.Verdict {
 	return v
 }
 
+// pingFrom is ping from another place.
+func (w *world) pingFrom(point geo.Point) session.Verdict {
+	p := pingNow(w.mission)
+	p.Pings[0].Position = geo.NewPosition(point)
+	v := <-w.send(p)
+	synctest.Wait()
+	return v
+}
+
 // submit sends one ping of a mission that has a room, and returns where its
 // verdict will come.
-func (w *world) submit(m *session.Mission) <-chan session.Verdict {
-	j := &job{Submission: pingNow(m), room: w.hub.room(m.ID), received: time.Now()}
+func (w *world) submit(m *session.Mission) <-chan session.Verdict { return w.send(pingNow(m)) }
+
+func (w *world) send(sub session.Submission) <-chan session.Verdict {
+	j := &job{Submission: sub, room: w.hub.room(sub.ID), received: time.Now()}
 	done := make(chan session.Verdict, 1)
 	j.settle = func(j *job) { done <- j.Verdicts[0] }
 	w.hub.sockets.Go(func() { ok(w.t, w.hub.recorder.Add(w.t.Context(), j)) })

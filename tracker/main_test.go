@@ -35,6 +35,6 @@ type Vector struct {
 // ProbeAll has a hub ask every socket for a sign of life.
 func ProbeAll(h *Hub) {
 	for _, r := range h.everyRoom() {
-		r.probe()
+		r.probe(nil)
 	}
 }

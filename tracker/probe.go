@@ -11,11 +11,12 @@ const probeTimeout = 30 * time.Second
 
 // probe sends a ping to every socket of the room, each from a goroutine of its
 // own that waits for the answer.
-func (r *room) probe() {
+func (r *room) probe(here []*Message) []*Message {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, c := range r.agents {
 		r.hub.probe(c.socket.Ping, c.cut)
+		here = append(here, c.announcement())
 	}
 	for _, a := range r.audiences {
 		for v := range a.viewers {
@@ -24,6 +25,7 @@ func (r *room) probe() {
 			}
 		}
 	}
+	return here
 }
 
 func (h *Hub) probe(ping func(context.Context) error, cut func()) {

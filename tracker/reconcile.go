@@ -242,12 +242,15 @@ func (h *Hub) refill(ctx context.Context, r *room) {
 }
 
 // keepAlive sends a ping over a part of the sockets on each tick, so that each
-// socket gets one every keepAlive. A peer that does not answer is cut off.
+// socket gets one every keepAlive, and tells other nodes of the agents among
+// them, in case the bus lost that. A peer that does not answer is cut off.
 func (h *Hub) keepAlive(tick int) {
 	turns := int(keepAlive / watchEvery)
+	var here []*Message
 	for _, r := range h.everyRoom() {
 		if int(r.ref.ID[15])%turns == tick%turns {
-			r.probe()
+			here = r.probe(here)
 		}
 	}
+	h.announce(here...)
 }

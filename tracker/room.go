@@ -1,7 +1,6 @@
 package tracker
 
 import (
-	"bytes"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -53,6 +52,7 @@ type presence struct {
 	shown   session.Progress // what viewers see: the newest of all nodes
 	seen    int64            // the newest stored position taken into account
 	missed  int64            // one that reconcile found in the store and not here
+	saved   int64            // the newest fix in folded when that was last saved
 }
 
 // audience is the viewers of one profile. All get the same bytes.
@@ -159,9 +159,8 @@ func (r *room) hear(m *Message) {
 			r.refresh()
 		}
 	case Connected:
-		// Ids of connections sort by time: of two that open at once on two
-		// nodes, one is left.
-		if c := r.agents[m.Agent]; c != nil && bytes.Compare(c.id[:], m.Conn[:]) < 0 {
+		// Of two that open at once on two nodes, one is left.
+		if c := r.agents[m.Agent]; c != nil && c.number < m.Conn {
 			delete(r.agents, m.Agent)
 			c.hangUp(closeReplaced, "a newer connection of this agent is open")
 		}

@@ -62,6 +62,9 @@ func newPopulated(t *testing.T) *populated {
 		if sub.Verdicts[0] != session.Stored {
 			t.Fatalf("verdict %d", sub.Verdicts[0])
 		}
+		ok(s.SaveProgress(ctx, []session.SavedProgress{{
+			Ref: session.Ref{Tenant: "acme", ID: m.ID}, Agent: m.Agents[0].ID, Opened: m.BeganAt, At: m.BeganAt, Sealed: []byte("sealed"),
+		}}))
 		ok(s.CreateLink(ctx, session.Link{ID: session.NewID(), Tenant: "acme", Mission: m.ID, CreatedAt: now, ExpiresAt: now}))
 	}
 	rows, _ := p.admin.Query(ctx, `SELECT relname FROM pg_class
@@ -201,6 +204,7 @@ func TestApplicationRole(t *testing.T) {
 		"INSERT INTO positions_" + day + " SELECT * FROM positions", "SELECT * FROM positions_" + day,
 		"DELETE FROM positions_" + day, "DROP TABLE positions_" + day, "ALTER TABLE positions DETACH PARTITION positions_" + day,
 		"INSERT INTO latest SELECT * FROM latest", "UPDATE latest SET sealed = sealed",
+		"INSERT INTO progress SELECT * FROM progress", "UPDATE progress SET sealed = sealed",
 		"UPDATE missions SET tenant = 'stranger'", "UPDATE missions SET retention_days = 60", "UPDATE missions SET id = gen_random_uuid()",
 		"UPDATE windows SET opened = opened - interval '1 hour'", "DELETE FROM missions", "DELETE FROM api_keys",
 		"ALTER TABLE positions DISABLE ROW LEVEL SECURITY", "DROP POLICY tenant ON missions", "ALTER TABLE missions OWNER TO ronde_app",

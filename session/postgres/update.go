@@ -97,6 +97,10 @@ func persist(ctx context.Context, tx pgx.Tx, before, m *session.Mission) error {
 		queueAgents(&b, m.Tenant, m.ID, m.Agents, 0)
 		queueWindows(&b, before, m)
 	}
+	// Where somebody is, is forgotten with the window.
+	b.Queue(`DELETE FROM progress p WHERE p.tenant = $1 AND p.mission = $2 AND NOT EXISTS (
+		SELECT FROM windows w WHERE w.tenant = $1 AND w.mission = $2 AND w.agent = p.agent
+			AND w.closed IS NULL AND w.opened = p.opened)`, m.Tenant, m.ID)
 	if !m.Policy.Track {
 		b.Queue(`DELETE FROM latest l WHERE l.tenant = $1 AND l.mission = $2 AND NOT EXISTS (
 			SELECT FROM windows w WHERE w.tenant = $1 AND w.mission = $2 AND w.agent = l.agent

@@ -96,8 +96,14 @@ func (t *tx) put(before, m *session.Mission) error {
 			return err
 		}
 	}
+	// Where somebody is, is forgotten with the window.
 	_, err = t.exec(`DELETE FROM latest WHERE mission = ?1 AND NOT EXISTS (
 		SELECT 1 FROM windows w WHERE w.mission = ?1 AND w.agent = latest.agent AND w.closed IS NULL AND w.opened <= latest.at)`, m.ID)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`DELETE FROM progress WHERE mission = ?1 AND NOT EXISTS (
+		SELECT 1 FROM windows w WHERE w.mission = ?1 AND w.agent = progress.agent AND w.closed IS NULL AND w.opened = progress.opened)`, m.ID)
 	return err
 }
 

@@ -78,6 +78,9 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		{"NoTrack", testNoTrack},
 		{"Track", testTrack},
 		{"Latest", testLatest},
+		{"SaveProgress", testSaveProgress},
+		{"ProgressGoes", testProgressGoes},
+		{"Connections", testConnections},
 
 		{"Cancelled", testCancelled},
 		{"UpdatesSerialise", testUpdatesSerialise},

@@ -17,7 +17,7 @@ func arrivesAsPublished(t *testing.T, bus tracker.Bus) {
 	want := []*tracker.Message{
 		moves(m),
 		changed(m, 1<<62),
-		{Mission: m.ID, Kind: tracker.Connected, Agent: "badge-17", Conn: session.NewID()},
+		{Mission: m.ID, Kind: tracker.Connected, Agent: "badge-17", Conn: 1<<62 + 1},
 	}
 	before := texts(want...)
 	publish(t, bus, want...)

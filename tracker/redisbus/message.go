@@ -18,7 +18,7 @@ import (
 //	kind (1), and then
 //	of Moved      the number of moves (2), and of each: the agent, seen (8), progress (session.ProgressSize)
 //	of Changed    revision (8)
-//	of Connected  conn (16), the agent
+//	of Connected  conn (8), the agent
 //
 // where an agent is the length of its name (1) and the name. Every message has
 // exactly one form: what decodes encodes to the same bytes.
@@ -51,7 +51,7 @@ func appendMessage(dst []byte, m *tracker.Message) ([]byte, error) {
 	case tracker.Changed:
 		return binary.BigEndian.AppendUint64(dst, uint64(m.Revision)), nil
 	case tracker.Connected:
-		return appendAgent(append(dst, m.Conn[:]...), m.Agent)
+		return appendAgent(binary.BigEndian.AppendUint64(dst, uint64(m.Conn)), m.Agent)
 	}
 	return dst, fmt.Errorf("kind %d: %w", m.Kind, errMessage)
 }
@@ -88,11 +88,11 @@ func parseMessage(mission uuid.UUID, b []byte) (*tracker.Message, error) {
 		}
 		m.Revision, b = int64(binary.BigEndian.Uint64(b)), b[8:]
 	case tracker.Connected:
-		if len(b) < len(m.Conn) {
+		if len(b) < 8 {
 			return nil, errMessage
 		}
-		b = b[copy(m.Conn[:], b):]
-		m.Agent, b, err = parseAgent(b)
+		m.Conn = int64(binary.BigEndian.Uint64(b))
+		m.Agent, b, err = parseAgent(b[8:])
 	default:
 		return nil, errMessage
 	}

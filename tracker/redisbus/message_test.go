@@ -27,7 +27,7 @@ func messages(tb testing.TB) []*tracker.Message {
 		{Mission: id, Kind: tracker.Moved, Moves: []tracker.Move{{Agent: "a", Progress: p}, {Agent: "", Seen: -1}, {Agent: strings.Repeat("é", 127)}}},
 		{Mission: id, Kind: tracker.Moved},
 		{Mission: id, Kind: tracker.Changed, Revision: 1 << 62},
-		{Mission: id, Kind: tracker.Connected, Agent: "badge-17", Conn: session.NewID()},
+		{Mission: id, Kind: tracker.Connected, Agent: "badge-17", Conn: 1<<62 + 1},
 	}
 }
 
