@@ -10,12 +10,15 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"ronde/configs"
 	"ronde/session"
 	"ronde/session/keyring"
 	"ronde/session/postgres"
 	"ronde/session/sqlite"
 	"ronde/tracker"
+	"ronde/tracker/redisbus"
 )
 
 // openStore opens the store that the configuration names.
@@ -61,11 +64,15 @@ func openKeyring(_ context.Context, c configs.Config, root session.RootSecret) (
 }
 
 // openBus opens the bus that the configuration names.
-func openBus(c configs.Config) (tracker.Bus, error) {
-	if scheme, _ := configs.Split(c.Bus); scheme != "mem" {
-		return nil, errors.New("--bus must be mem: in this version, which has the in-process bus only")
+func openBus(ctx context.Context, c configs.Config, root session.RootSecret, log *slog.Logger, registry prometheus.Registerer) (tracker.Bus, error) {
+	if scheme, _ := configs.Split(c.Bus); scheme == "mem" {
+		return new(tracker.MemBus), nil
 	}
-	return new(tracker.MemBus), nil
+	bus, err := redisbus.Open(ctx, redisbus.Options{URL: c.Bus, Root: root, Log: log, Registry: registry})
+	if err != nil {
+		return nil, fmt.Errorf("--bus: %w", err)
+	}
+	return bus, nil
 }
 
 // rootSecret reads the root secret. Only the embedded default makes one: nodes that share a database must be given the
