@@ -54,7 +54,10 @@ func (p *partition) serve() error {
 		reading.Go(func() error { return p.read(ctx, pubsub) })
 		err = p.obey(ctx, pubsub)
 	}
-	_ = pubsub.Close() // read says what there is to say
+	if ctx.Err() != nil {
+		err = nil // read has ended, and knows why
+	}
+	_ = pubsub.Close() // ends read
 	if broken := reading.Wait(); err == nil {
 		err = broken
 	}
