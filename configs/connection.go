@@ -23,6 +23,8 @@ var (
 	errConnection = errors.New("must be a valid URL: scheme://user:password@host:port/name")
 	errEscape     = errors.New("must escape @ / ? # inside the user, the password and what follows the host as %40 %2F %3F %23")
 	errNoHost     = errors.New("must name a host")
+	errOneHost    = errors.New("must name one host; for the nodes of a cluster write redis-cluster://")
+	errDatabase   = errors.New("must name no database but 0: publish/subscribe knows none")
 )
 
 // parseConnection cuts up a connection URL. Its errors quote nothing. An @ that stands anywhere but before the hosts
@@ -78,6 +80,24 @@ func checkConnection(value string) error {
 	}
 	if c.hosts[0] == "" && !strings.HasPrefix(c.scheme, "postgres") {
 		return errNoHost
+	}
+	return nil
+}
+
+// checkRedis is the rule of settings that hold the URL of a Redis. Its parameters name files, and are checked when these
+// are read.
+func checkRedis(value string) error {
+	if err := checkConnection(value); err != nil {
+		return err
+	}
+	c, err := parseConnection(value)
+	switch {
+	case err != nil:
+		return err
+	case len(c.hosts) > 1 && c.scheme != "redis-cluster":
+		return errOneHost
+	case strings.TrimPrefix(c.path, "/") != "" && c.path != "/0":
+		return errDatabase
 	}
 	return nil
 }

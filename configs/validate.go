@@ -93,7 +93,7 @@ func checkBus(value string) error {
 	}
 	switch scheme, _ := Split(value); scheme {
 	case "redis", "rediss", "redis-cluster":
-		return checkConnection(value)
+		return checkRedis(value)
 	}
 	return errors.New("must be mem:, redis://…, rediss://… or redis-cluster://host,host")
 }

@@ -41,8 +41,14 @@ func TestRules(t *testing.T) {
 		},
 		{
 			"bus",
-			[]string{"mem:", "redis://h:6379/0", "rediss://u:p@h", "redis-cluster://h1:7000,h2:7001"},
-			[]string{"", "mem", "mem:x", "redis:", "redis://", "redis-cluster://h1,", "nats://h", "redis://h:x"},
+			[]string{
+				"mem:", "redis://h:6379/0", "redis://h/", "rediss://u:p@h", "rediss://h?ca=/etc/ca.pem",
+				"redis-cluster://h1:7000,h2:7001", "redis-cluster://u:p@h1,h2/0?tls=true",
+			},
+			[]string{
+				"", "mem", "mem:x", "redis:", "redis://", "redis-cluster://h1,", "nats://h", "redis://h:x", "redis://h/1",
+				"redis://h1,h2", "rediss://h1,h2", "redis-cluster://h/2", "redis://h/0/0",
+			},
 		},
 		{"keys", []string{"file:", "file:/srv/keys", "postgres://h/keys"}, []string{"", "file://srv/keys", "sqlite:", "vault:"}},
 		{"root-secret-file", []string{"", "/etc/ronde/secret"}, nil},

@@ -34,6 +34,21 @@ type brittle struct {
 	tracks    atomic.Int64
 }
 
+// brittleBus is the bus of a single node behind a switch: while it hangs, nobody
+// gets an answer to a subscription.
+type brittleBus struct {
+	MemBus
+	hung atomic.Bool
+}
+
+func (b *brittleBus) Subscribe(ctx context.Context, mission uuid.UUID, fn func(*Message)) (func(), error) {
+	if b.hung.Load() {
+		<-ctx.Done()
+		return nil, errDown
+	}
+	return b.MemBus.Subscribe(ctx, mission, fn)
+}
+
 var errDown = session.ErrUnavailable.Because("switched off by the test")
 
 func (b *brittle) Append(ctx context.Context, batch []*session.Submission) error {
@@ -94,7 +109,7 @@ type world struct {
 	ring    *brittleRing
 	root    session.RootSecret
 	hub     *Hub
-	bus     *MemBus
+	bus     *brittleBus
 	service *session.Service
 	mission *session.Mission
 	viewer  *viewer
@@ -124,7 +139,7 @@ func inWorld(t *testing.T, lasts time.Duration, test func(w *world)) {
 		db, err := sqlite.Open(t.Context(), filepath.Join(dir, "ronde.db"), time.Now)
 		ok(t, err)
 		ok(t, db.EnsureTenant(t.Context(), "acme"))
-		w := &world{t: t, store: &brittle{Store: db}, ring: &brittleRing{Keyring: ring}, root: root, bus: new(MemBus)}
+		w := &world{t: t, store: &brittle{Store: db}, ring: &brittleRing{Keyring: ring}, root: root, bus: &brittleBus{}}
 		log := slog.New(slog.NewTextHandler(t.Output(), nil))
 		w.service = &session.Service{Store: w.store, Sealer: session.NewSealer(root, w.ring), Tokens: session.NewTokens(ring, time.Now), Log: log}
 		w.hub = New(Options{Service: w.service, Bus: w.bus, Log: log, Registry: prometheus.NewRegistry()})
@@ -224,6 +239,13 @@ func pingNow(m *session.Mission) session.Submission {
 	return session.Submission{Ref: session.Ref{Tenant: m.Tenant, ID: m.ID}, Agent: m.Agents[0].ID, Pings: []session.Ping{{
 		Seq: 1, Timestamp: time.Now().UnixMilli(), Position: geo.NewPosition(onSite),
 	}}}
+}
+
+// storeUnheard stores a position that no message tells of.
+func (w *world) storeUnheard(r *room) {
+	sub := pingNow(w.mission)
+	sub.Ref = r.ref
+	ok(w.t, w.service.Append(w.t.Context(), []*session.Submission{&sub}))
 }
 
 // publish puts progress on the bus as another node would that has not heard
@@ -374,16 +396,49 @@ func TestDeadlineEndsByItself(t *testing.T) {
 	})
 }
 
+// TestHungBus lets the bus lose a message and then hang when it is subscribed to
+// anew: the leases go on, the viewer is told for as long as it lasts, and gets
+// what there is from the store.
+func TestHungBus(t *testing.T) {
+	inWorld(t, time.Hour, func(w *world) {
+		w.wait(time.Second)
+		r := w.hub.room(w.mission.ID)
+		w.bus.hung.Store(true)
+		begin := time.Now()
+		for range 20 {
+			w.storeUnheard(r)
+			w.wait(time.Second)
+			if !r.showable() {
+				w.t.Fatalf("after %v the room has no lease", time.Since(begin))
+			}
+		}
+		if !w.told(begin, `{"type":"degraded","code":"bus_unavailable"}`) || w.told(begin, `{"type":"recovered"}`) {
+			w.t.Fatal("the viewer was not told, or told that it is over")
+		}
+		if n := len(w.positions(begin)); n < 5 {
+			w.t.Fatalf("%d positions of 20 were shown", n)
+		}
+		w.bus.hung.Store(false)
+		back := time.Now()
+		w.wait(storeTimeout + 2*Interval)
+		if !w.told(back, `{"type":"recovered"}`) {
+			w.t.Fatal("the viewer was not told that it is over")
+		}
+		before := time.Now()
+		w.publish(time.Now())
+		if len(w.positions(before.Add(-1))) != 1 {
+			w.t.Fatal("the room does not hear the bus again")
+		}
+	})
+}
+
 // TestLostMessagesAreFound stores positions whose message the bus loses: the
 // reconcile loop finds them, tells the viewer and fills the room.
 func TestLostMessagesAreFound(t *testing.T) {
 	inWorld(t, time.Hour, func(w *world) {
 		w.wait(time.Second)
 		r := w.hub.room(w.mission.ID)
-		sub := &session.Submission{Ref: r.ref, Agent: "badge-17", Pings: []session.Ping{{
-			Seq: 1, Timestamp: time.Now().UnixMilli(), Position: geo.NewPosition(onSite),
-		}}}
-		ok(w.t, w.service.Append(w.t.Context(), []*session.Submission{sub}))
+		w.storeUnheard(r)
 		lost := time.Now()
 		w.wait(2 * Interval)
 		if !w.told(lost, `{"type":"degraded","code":"bus_unavailable"}`) || !w.told(lost, `{"type":"recovered"}`) {

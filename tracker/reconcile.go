@@ -141,6 +141,7 @@ func (h *Hub) reconcile(rooms []*room) {
 		if r.reconciled(before, news.Now, newest[id]) {
 			h.refill(ctx, r)
 		}
+		h.resubscribe(r)
 	}
 	h.metrics.reconciled.SetToCurrentTime()
 }
@@ -195,7 +196,7 @@ func (r *room) reconciled(before, storeNow time.Time, newest []session.Newest) (
 			p.missed = at
 		}
 	}
-	if !missing && r.degraded == busDown {
+	if !missing && r.degraded == busDown && r.unsubscribe != nil {
 		r.degrade("")
 	}
 	return fill || missing
@@ -203,8 +204,8 @@ func (r *room) reconciled(before, storeNow time.Time, newest []session.Newest) (
 
 // refill reads a room's progress from the store. If that brings anything the
 // bus should have brought, the bus is broken: the viewers are told, and the
-// subscription is made anew. A room without its key has its turn once that is
-// here.
+// subscription is given up, to be made anew. A room without its key has its turn
+// once that is here.
 func (h *Hub) refill(ctx context.Context, r *room) {
 	if h.lockedOut(r) {
 		return
@@ -236,9 +237,29 @@ func (h *Hub) refill(ctx context.Context, r *room) {
 	if cancel != nil {
 		cancel()
 	}
-	if err := r.subscribe(ctx); err != nil {
-		h.log.Warn("subscribe_failed", "mission", r.ref.ID, "error", err)
+}
+
+// resubscribe has a room that does not hear the bus subscribe to it, apart from
+// the loop: a bus that hangs must not keep it from renewing leases. What was
+// missed until then, the next pass reads from the store.
+func (h *Hub) resubscribe(r *room) {
+	r.mu.Lock()
+	deaf := r.deaf()
+	r.mu.Unlock()
+	if !deaf {
+		return
 	}
+	h.loops.Go(func() {
+		ctx, cancel := context.WithTimeout(h.ctx, storeTimeout)
+		defer cancel()
+		if err := r.subscribe(ctx); err != nil {
+			h.log.Debug("subscribe_failed", "mission", r.ref.ID, "error", err)
+			return
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.stale = true
+	})
 }
 
 // keepAlive sends a ping over a part of the sockets on each tick, so that each

@@ -29,6 +29,8 @@ type room struct {
 
 	mu          sync.Mutex
 	unsubscribe func()           // guarded by mu, like all below
+	subscribing bool             // somebody waits for the bus
+	closed      bool             // the last socket has left
 	mission     *session.Mission // never altered, only replaced; nil before load
 	confirmed   time.Time        // when the store was last asked
 	deadline    time.Time        // the mission's, on this process's own clock
@@ -113,28 +115,38 @@ func (r *room) load() error {
 	return nil
 }
 
+// subscribe makes sure that the room hears the bus, unless somebody else is at it
+// already. It waits for the bus.
 func (r *room) subscribe(ctx context.Context) error {
 	r.mu.Lock()
-	done := r.unsubscribe != nil
-	r.mu.Unlock()
-	if done {
+	if !r.deaf() {
+		r.mu.Unlock()
 		return nil
 	}
-	cancel, err := r.hub.bus.Subscribe(ctx, r.ref.ID, r.hear)
-	if err != nil {
-		return err
-	}
-	r.mu.Lock()
-	r.unsubscribe = cancel
+	r.subscribing = true
 	r.mu.Unlock()
-	return nil
+	cancel, err := r.hub.bus.Subscribe(ctx, r.ref.ID, r.hear)
+	r.mu.Lock()
+	r.subscribing = false
+	if err == nil && !r.closed {
+		r.unsubscribe, cancel = cancel, nil
+	}
+	r.mu.Unlock()
+	if err == nil && cancel != nil {
+		cancel() // the room was closed meanwhile
+	}
+	return err
 }
+
+// deaf reports whether the room does not hear the bus, and nobody sees to it.
+// Call with mu held.
+func (r *room) deaf() bool { return r.unsubscribe == nil && !r.subscribing && !r.closed }
 
 // close ends the subscription. The room has no sockets any more.
 func (r *room) close() {
 	r.mu.Lock()
 	cancel := r.unsubscribe
-	r.unsubscribe = nil
+	r.unsubscribe, r.closed = nil, true
 	if r.degraded != "" {
 		r.hub.metrics.degraded.Dec()
 	}

@@ -20,6 +20,9 @@ type Check struct {
 	Advice string
 	// Probe returns why it fails, before its context ends.
 	Probe func(ctx context.Context) error
+	// Optional says that the node serves without it: that it fails is told, and
+	// the node is ready all the same.
+	Optional bool
 }
 
 // OpsOptions are what the ops listener needs.
@@ -98,7 +101,8 @@ type checkResult struct {
 	Advice string `json:"advice,omitempty"`
 }
 
-// serve answers 503 and what to do, if a check fails or takes too long.
+// serve answers 503 if a check that is not optional fails or takes too long, and
+// what to do about any that does.
 func (r *ready) serve(w http.ResponseWriter, req *http.Request) {
 	ctx, cancel := context.WithTimeout(req.Context(), r.wait)
 	defer cancel()
@@ -112,8 +116,10 @@ func (r *ready) serve(w http.ResponseWriter, req *http.Request) {
 		err := r.await(ctx, results[i])
 		result := checkResult{Name: c.Name, OK: err == nil}
 		if err != nil {
-			status, answer.Ready = http.StatusServiceUnavailable, false
 			result.Error, result.Advice = err.Error(), c.Advice
+			if !c.Optional {
+				status, answer.Ready = http.StatusServiceUnavailable, false
+			}
 		}
 		answer.Checks = append(answer.Checks, result)
 	}

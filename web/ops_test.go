@@ -97,6 +97,13 @@ func TestReady(t *testing.T) {
 			}
 		}
 	}
+	spare := checks["fails"]
+	spare.Optional = true
+	ops = web.NewOps(web.OpsOptions{Gatherer: prometheus.NewRegistry(), Checks: []web.Check{spare, good}})
+	want := `{"ready":true,"checks":[{"name":"bus","ok":false,"error":"connection refused","advice":"start Redis"},{"name":"store","ok":true}]}` + "\n"
+	if status, _, body := opsGet(t, ops, "/readyz"); status != 200 || body != want {
+		t.Errorf("without what is optional: %d %s", status, body)
+	}
 	if n := len(running); n != 1 {
 		t.Errorf("a check that hangs runs %d times at once", n)
 	}

@@ -15,6 +15,7 @@ import (
 	"ronde/configs"
 	"ronde/session"
 	"ronde/tracker"
+	"ronde/tracker/redisbus"
 	"ronde/web"
 )
 
@@ -79,13 +80,13 @@ func (a *app) start(ctx context.Context) (err error) {
 	}
 	a.onStop("store", func(context.Context) error { return store.Close() })
 	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	bus, err := openBus(ctx, a.config, root, a.log, registry)
 	if err != nil {
 		return err
 	}
 	a.onStop("bus", func(context.Context) error { return bus.Close() })
 
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.service = &session.Service{
 		Store:  store,
 		Sealer: session.NewSealer(root, ring),
@@ -97,11 +98,11 @@ func (a *app) start(ctx context.Context) (err error) {
 	})
 	a.service.Changed = hub.MissionChanged
 	a.onStop("recorder", func(context.Context) error { hub.Close(); return nil })
-	return a.listen(ctx, registry, hub, store, ring)
+	return a.listen(ctx, registry, hub, readiness(store, ring, bus))
 }
 
 // listen opens both listeners and serves them.
-func (a *app) listen(ctx context.Context, registry *prometheus.Registry, hub *tracker.Hub, store session.Store, ring session.Keyring) (err error) {
+func (a *app) listen(ctx context.Context, registry *prometheus.Registry, hub *tracker.Hub, checks []web.Check) (err error) {
 	if a.public, err = listenOn(ctx, "listen", a.config.Listen); err != nil {
 		return err
 	}
@@ -113,10 +114,10 @@ func (a *app) listen(ctx context.Context, registry *prometheus.Registry, hub *tr
 	if a.config.PublicURL == "" {
 		a.config.PublicURL = configs.Origin(a.public.Addr().String())
 	}
-	draining := make(chan struct{})
+	drain := make(chan struct{})
 	a.serve("ops", a.ops, web.NewOps(web.OpsOptions{
 		Gatherer: registry,
-		Checks:   readiness(store, ring, draining),
+		Checks:   append(checks, draining(drain)),
 	}))
 	a.serve("public", a.public, web.New(web.Options{
 		Service: a.service, PublicURL: a.config.PublicURL,
@@ -127,7 +128,7 @@ func (a *app) listen(ctx context.Context, registry *prometheus.Registry, hub *tr
 	}))
 	// Sockets go before their server: it waits for event streams.
 	a.onStop("sockets", func(context.Context) error { hub.Close(); return nil })
-	a.onStop("readiness", func(context.Context) error { close(draining); return nil })
+	a.onStop("readiness", func(context.Context) error { close(drain); return nil })
 	a.log.Info("started", "public_url", a.config.PublicURL, "listen", a.public.Addr().String(), "ops", a.ops.Addr().String(), "version", version)
 	return nil
 }
@@ -191,17 +192,9 @@ func (a *app) wait(ctx context.Context) error {
 	}
 }
 
-// readiness lists what this node needs to serve.
-func readiness(store session.Store, ring session.Keyring, draining <-chan struct{}) []web.Check {
-	return []web.Check{
-		{Name: "running", Advice: "the node is stopping: send it nothing more", Probe: func(context.Context) error {
-			select {
-			case <-draining:
-				return errors.New("draining")
-			default:
-				return nil
-			}
-		}},
+// readiness lists what this node needs to serve, and the bus, without which it serves all the same.
+func readiness(store session.Store, ring session.Keyring, bus tracker.Bus) []web.Check {
+	checks := []web.Check{
 		{Name: "store", Advice: "is the database of --store up, reachable and not full?", Probe: func(ctx context.Context) error {
 			_, err := store.Now(ctx)
 			return err
@@ -211,4 +204,23 @@ func readiness(store session.Store, ring session.Keyring, draining <-chan struct
 			return err
 		}},
 	}
+	if b, ok := bus.(*redisbus.Bus); ok {
+		checks = append(checks, web.Check{
+			Name: "bus", Advice: "is the Redis of --bus up and reachable? until it is, viewers see what other nodes receive 2 s late",
+			Probe: func(context.Context) error { return b.Check() }, Optional: true,
+		})
+	}
+	return checks
+}
+
+// draining is the check that fails once the node drains.
+func draining(drain <-chan struct{}) web.Check {
+	return web.Check{Name: "running", Advice: "the node is stopping: send it nothing more", Probe: func(context.Context) error {
+		select {
+		case <-drain:
+			return errors.New("draining")
+		default:
+			return nil
+		}
+	}}
 }

@@ -76,8 +76,8 @@ func newDatabase(t testing.TB, server *pgtest.Server) (dsn string) {
 	return dsn
 }
 
-// startAppOn starts a node on a PostgreSQL database or, without one, on the embedded store.
-func startAppOn(t *testing.T, dsn string) *testApp {
+// startAppOn starts a node on a PostgreSQL database or, without one, on the embedded store, with other settings changed.
+func startAppOn(t *testing.T, dsn string, change ...func(*configs.Config)) *testApp {
 	t.Helper()
 	c := configs.Default()
 	c.Listen, c.OpsListen, c.Data, c.LogLevel = "127.0.0.1:0", "127.0.0.1:0", filepath.Join(t.TempDir(), "not", "there", "yet"), "debug"
@@ -89,6 +89,9 @@ func startAppOn(t *testing.T, dsn string) *testApp {
 		_, err := session.CreateRootSecret(c.RootSecretFile)
 		check(t, err)
 		setClock = func(now time.Time) { clock.set(now); setPostgresClock(t, dsn, now) }
+	}
+	for _, f := range change {
+		f(&c)
 	}
 	log := &logBuffer{}
 	a := newApp(c.Resolve(), slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), clock.now)

@@ -19,18 +19,26 @@ import (
 	"ronde/tracker/redisbus/redistest"
 )
 
-// documented returns the rules of the ACL user that the package documents.
+// documented returns the rules of the ACL user that the package and the README
+// document.
 func documented(t *testing.T) []string {
 	t.Helper()
-	text, err := os.ReadFile("doc.go")
-	if err != nil {
-		t.Fatal(err)
+	var found []string
+	for _, file := range []string{"doc.go", "../../README.md"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := regexp.MustCompile(`ACL SETUSER ronde on >PASSWORD (.*)`).FindSubmatch(text)
+		if line == nil {
+			t.Fatalf("%s documents no ACL user", file)
+		}
+		found = append(found, string(line[1]))
 	}
-	line := regexp.MustCompile(`ACL SETUSER ronde on >PASSWORD (.*)`).FindSubmatch(text)
-	if line == nil {
-		t.Fatal("the package documents no ACL user")
+	if found[0] != found[1] {
+		t.Fatalf("two users are documented: %q", found)
 	}
-	return strings.Fields(string(line[1]))
+	return strings.Fields(found[0])
 }
 
 // allow makes the user ronde with the rules, from nothing.

@@ -51,6 +51,7 @@ type Bus struct {
 	ctx    context.Context // done when the bus is told to close
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // waits for every goroutine of the bus
+	lost   chan struct{}  // holds one token when a partition may have become unreachable
 
 	mu     sync.Mutex
 	closed bool // guarded by mu
@@ -83,6 +84,7 @@ func Open(ctx context.Context, o Options) (*Bus, error) {
 	}
 	b := &Bus{
 		patience: o.Patience, node: newNodeID(), log: o.Log, complain: map[reason]*rate.Sometimes{},
+		lost:  make(chan struct{}, 1),
 		queue: queue{room: semaphore.NewWeighted(maxQueued), wake: make(chan struct{}, 1)},
 	}
 	key, err := frameKey(o.Root, b.node)

@@ -21,18 +21,23 @@ func (silence) Printf(context.Context, string, ...any) {}
 
 // client returns a client that gives up a command after the time given. RESP 2
 // is what subscriptions need and no more.
+//
+// Nothing is tried twice. In a cluster, go-redis would try what a master that
+// hangs did not answer until the time is over, and then have all commands of the
+// pipeline fail, those that the other masters have answered too. A probe finds
+// out soon enough where a slot has gone, or that a server is back.
 func (t *target) client(within time.Duration) redis.UniversalClient {
 	if t.cluster {
 		return redis.NewClusterClient(&redis.ClusterOptions{
 			Addrs: t.addrs, Username: t.user, Password: t.password, TLSConfig: t.tls,
-			Protocol: 2, DisableIdentity: true, DisableRoutingPolicies: true,
+			Protocol: 2, DisableIdentity: true, DisableRoutingPolicies: true, MaxRedirects: -1,
 			DialTimeout: within, DialerRetries: 1, ReadTimeout: within, WriteTimeout: within,
 			ContextTimeoutEnabled: true,
 		})
 	}
 	return redis.NewClient(&redis.Options{
 		Addr: t.addrs[0], Username: t.user, Password: t.password, TLSConfig: t.tls,
-		Protocol: 2, DisableIdentity: true, MaxRetries: 1,
+		Protocol: 2, DisableIdentity: true, MaxRetries: -1,
 		DialTimeout: within, DialerRetries: 1, ReadTimeout: within, WriteTimeout: within,
 		ContextTimeoutEnabled: true,
 	})

@@ -3,8 +3,6 @@ package redisbus
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
@@ -14,7 +12,7 @@ import (
 
 var (
 	errIdle  = errors.New("nobody subscribes any more")
-	errTaken = errors.New("Redis took a channel away: its slot has moved")
+	errTaken = errors.New("a channel was taken away: its slot has moved")
 )
 
 // keep holds a connection to subscribe with for as long as anybody subscribes,
@@ -38,25 +36,7 @@ func (p *partition) keep() {
 			p.fail(unavailable(err))
 		}
 		p.bus.reload()
-		p.rest(failures)
-	}
-}
-
-// The wait before a connection is replaced: from the one, doubled after each
-// failure in a row, to the other.
-const (
-	minRest = 20 * time.Millisecond
-	maxRest = 500 * time.Millisecond
-)
-
-// rest waits, not for as long as the other partitions do.
-func (p *partition) rest(failures int) {
-	d := min(minRest<<min(failures, 10), maxRest)
-	t := time.NewTimer(d/2 + rand.N(d/2))
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-p.bus.ctx.Done():
+		p.bus.rest(failures)
 	}
 }
 
@@ -74,7 +54,10 @@ func (p *partition) serve() error {
 		reading.Go(func() error { return p.read(ctx, pubsub) })
 		err = p.obey(ctx, pubsub)
 	}
-	_ = pubsub.Close() // read says what there is to say
+	if ctx.Err() != nil {
+		err = nil // read has ended, and knows why
+	}
+	_ = pubsub.Close() // ends read
 	if broken := reading.Wait(); err == nil {
 		err = broken
 	}
@@ -85,8 +68,8 @@ func (p *partition) serve() error {
 // connection breaks.
 func (p *partition) obey(ctx context.Context, pubsub *redis.PubSub) error {
 	for {
-		ask, giveUp, any := p.orders()
-		if !any {
+		ask, giveUp, left := p.orders()
+		if !left {
 			return errIdle
 		}
 		if err := p.ask(ctx, pubsub, ask...); err != nil {

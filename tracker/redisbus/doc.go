@@ -44,11 +44,12 @@
 // # Delivery
 //
 // Subscribers on the publishing node are called within Publish, as on
-// tracker.MemBus: they wait for nothing and miss nothing while Redis is away.
-// For all others one goroutine sends what has gathered since it last did, in one
-// pipeline. Publish waits for it only when the queue is full, for an eighth of
-// the patience; a partition that could not be reached costs nothing at all until
-// a probe has reached it.
+// tracker.MemBus: they wait for nothing, and while Redis is away those that are
+// there go on hearing this node, but none can be added. For all others one
+// goroutine sends what has gathered since it last did, in one pipeline. Publish
+// waits for it only when the queue is full, for an eighth of the patience; a
+// partition that could not be reached costs nothing at all until a probe has
+// reached it.
 //
 // # Frames
 //

@@ -304,3 +304,48 @@ func TestSlotMoves(t *testing.T) {
 		t.Error("the subscription was not made anew")
 	}
 }
+
+// TestMasterHangs: what one master of a cluster does is felt in its partitions
+// alone.
+func TestMasterHangs(t *testing.T) {
+	cluster := redistest.StartCluster(t, 3, func() []string { return []string{"cluster-require-full-coverage no"} })
+	url, root := "redis-cluster://"+cluster.Masters[1].Addr(), session.NewRootSecret()
+	here, there := open(t, url, root, hasty), open(t, url, root, hasty)
+	missions := map[*redistest.Server]uuid.UUID{}
+	heard := map[*redistest.Server]chan int64{}
+	for len(missions) < len(cluster.Masters) {
+		mission := session.NewID()
+		slot := cluster.Masters[0].Do(t, "cluster", "keyslot", redisbus.MissionChannel(mission)).(int64)
+		owner := cluster.Owner(t, int(slot))
+		if heard[owner] == nil {
+			missions[owner] = mission
+			heard[owner], _ = subscribe(t, there, mission)
+		}
+	}
+	hung := cluster.Masters[0]
+	hung.Freeze(t)
+	until(t, "the publisher knows", func() bool {
+		return errors.Is(here.Publish(t.Context(), []*tracker.Message{changed(missions[hung], 1)}), session.ErrUnavailable)
+	})
+	for owner, mission := range missions {
+		if owner == hung {
+			continue
+		}
+		for range 100 {
+			publishUntil(t, here, mission, heard[owner])
+		}
+		if err := here.Publish(t.Context(), []*tracker.Message{changed(mission, 1)}); err != nil {
+			t.Errorf("publishing where nothing is wrong: %v", err)
+		}
+		next := session.NewID()
+		for redisbus.PartitionOf(next) != redisbus.PartitionOf(mission) {
+			next = session.NewID()
+		}
+		subscribe(t, there, next)
+	}
+	if down := here.count(t, "ronde_bus_partitions_down", ""); down != 10 {
+		t.Errorf("%v partitions are said to be down, and a master of three hangs", down)
+	}
+	hung.Thaw(t)
+	publishUntil(t, here, missions[hung], heard[hung])
+}

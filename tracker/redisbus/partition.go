@@ -111,12 +111,7 @@ func (p *partition) leave(mission uuid.UUID) {
 }
 
 // order tells the connection that there is something to ask Redis for.
-func (p *partition) order() {
-	select {
-	case p.changed <- struct{}{}:
-	default:
-	}
-}
+func (p *partition) order() { ring(p.changed) }
 
 // renew makes all interests new to the next connection. It reports whether
 // there are any; if not, nobody keeps one.
@@ -136,7 +131,7 @@ func (p *partition) renew() bool {
 
 // orders returns the channels to ask for and to give up now, and whether any
 // subscription is left.
-func (p *partition) orders() (ask, giveUp []string, any bool) {
+func (p *partition) orders() (ask, giveUp []string, left bool) {
 	p.bus.mu.Lock()
 	defer p.bus.mu.Unlock()
 	for mission, i := range p.interests {

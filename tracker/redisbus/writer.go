@@ -62,7 +62,7 @@ func (b *Bus) enqueue(ctx context.Context, batch []*tracker.Message) (err error)
 	b.queue.mu.Lock()
 	b.queue.list = append(b.queue.list, reachable...)
 	b.queue.mu.Unlock()
-	b.queue.ring()
+	ring(b.queue.wake)
 	return err
 }
 
@@ -77,9 +77,10 @@ func (b *Bus) acquire(ctx context.Context, size int64) bool {
 	return b.queue.room.Acquire(ctx, size) == nil
 }
 
-func (q *queue) ring() {
+// ring leaves one token in a channel that holds no more.
+func ring(c chan struct{}) {
 	select {
-	case q.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -93,7 +94,7 @@ func (q *queue) take(batch []*tracker.Message) []*tracker.Message {
 	q.list = q.list[:rest]
 	q.mu.Unlock()
 	if rest > 0 {
-		q.ring()
+		ring(q.wake)
 	}
 	var size int64
 	for _, m := range batch {
@@ -175,6 +176,9 @@ func (b *Bus) send(parcels []parcel) {
 	for i, p := range parcels {
 		err := answers[i].Err()
 		p.partition.settle(err)
+		if err != nil {
+			ring(b.lost)
+		}
 		switch {
 		case p.frame == nil:
 		case err == nil:
@@ -184,32 +188,6 @@ func (b *Bus) send(parcels []parcel) {
 		}
 	}
 	b.metrics.published.Add(float64(sent))
-}
-
-// probe tries the partitions that could not be reached, apart from the writer,
-// which a master that hangs must not hold up for the others. It says when the
-// first one was lost and the last one found again.
-func (b *Bus) probe() {
-	tick := time.NewTicker(b.patience / 4)
-	defer tick.Stop()
-	for lost := false; ; {
-		select {
-		case <-b.ctx.Done():
-			return
-		case <-tick.C:
-		}
-		b.send(b.beats(nil, func(p *partition) bool { return p.failure() != nil }))
-		err := b.Check()
-		switch {
-		case err != nil && !lost:
-			b.log.Warn("bus_unreachable", "error", err)
-		case err == nil && lost:
-			b.log.Info("bus_reached")
-		}
-		if lost = err != nil; lost {
-			b.reload()
-		}
-	}
 }
 
 // drop counts messages that are not handed on, and says so once a minute.

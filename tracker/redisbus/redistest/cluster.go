@@ -61,17 +61,19 @@ func (c *Cluster) settle(tb testing.TB) {
 // Owner returns the master that a slot belongs to.
 func (c *Cluster) Owner(tb testing.TB, slot int) *Server {
 	tb.Helper()
-	ranges, err := c.Masters[0].admin.ClusterSlots(context.WithoutCancel(tb.Context())).Result()
+	shards, err := c.Masters[0].admin.ClusterShards(context.WithoutCancel(tb.Context())).Result()
 	if err != nil {
 		tb.Fatalf("redistest: %v", err)
 	}
-	for _, r := range ranges {
-		if slot < r.Start || slot > r.End {
-			continue
-		}
-		for _, s := range c.Masters {
-			if s.Addr() == r.Nodes[0].Addr {
-				return s
+	for _, shard := range shards {
+		for _, r := range shard.Slots {
+			if int64(slot) < r.Start || int64(slot) > r.End {
+				continue
+			}
+			for _, s := range c.Masters {
+				if int64(s.Port) == shard.Nodes[0].Port {
+					return s
+				}
 			}
 		}
 	}

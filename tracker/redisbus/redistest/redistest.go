@@ -39,7 +39,7 @@ type Server struct {
 
 	mu      sync.Mutex
 	process *os.Process // guarded by mu, like exited; nil while the server is down
-	exited  chan error
+	exited  chan struct{}
 }
 
 // Start starts a server that belongs to tb alone and is gone when tb ends. Each
@@ -119,15 +119,25 @@ func (s *Server) Restart(tb testing.TB) {
 	if err := cmd.Start(); err != nil {
 		tb.Fatalf("redistest: %v; install the Debian package redis-server (make test does so where it may)", err)
 	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
+	exited := make(chan struct{})
+	go func() {
+		defer close(exited)
+		_ = cmd.Wait() // says how it ended, which the log tells better
+	}()
 	s.mu.Lock()
 	s.process, s.exited = cmd.Process, exited
 	s.mu.Unlock()
+	alive := true
 	ready := poll(func() bool {
-		return len(exited) > 0 || s.admin.Ping(context.WithoutCancel(tb.Context())).Err() == nil
+		select {
+		case <-exited:
+			alive = false
+			return true
+		default:
+			return s.admin.Ping(context.WithoutCancel(tb.Context())).Err() == nil
+		}
 	})
-	if !ready || len(exited) > 0 {
+	if !ready || !alive {
 		tb.Fatalf("redistest: Redis does not answer:\n%s", s.logTail())
 	}
 }
@@ -144,7 +154,7 @@ func (s *Server) Kill(tb testing.TB) {
 	if err := s.process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		tb.Errorf("redistest: %v", err)
 	}
-	<-s.exited // says how it ended, which is known
+	<-s.exited
 	s.process = nil
 	_ = os.Remove(filepath.Join(s.dir, "pid")) // it names nobody any more
 }
