@@ -90,17 +90,16 @@ BEGIN
     IF to_regclass(home) IS NULL THEN
         -- Of several nodes that make it at once, all but the first find it made.
         PERFORM pg_advisory_xact_lock(hashtextextended('ronde_make_salt', 0));
-        -- Vacuum has nothing to do here, and must not be in the way of a drop.
-        EXECUTE format('CREATE TABLE IF NOT EXISTS %s (tenant text COLLATE "C" PRIMARY KEY, sealed bytea NOT NULL)
-            WITH (autovacuum_enabled = off)', home);
+        EXECUTE format('CREATE TABLE IF NOT EXISTS %s (tenant text COLLATE "C" PRIMARY KEY, sealed bytea NOT NULL)', home);
     END IF;
     EXECUTE format('INSERT INTO %s VALUES ($1, $2) ON CONFLICT DO NOTHING', home) USING tenant, made;
     EXECUTE format('SELECT sealed FROM %s WHERE tenant = $1', home) INTO STRICT sealed USING tenant;
 END $$;
 -- +goose StatementEnd
 
--- Marks every day before this one as destroyed, and returns those that have
--- salts. Once it is committed no salt of theirs is given or made.
+-- Marks every day before this one as destroyed, and returns the names of the
+-- tables that are to go. Once it is committed no salt of those days is given or
+-- made.
 -- +goose StatementBegin
 CREATE FUNCTION ronde_mark_destroyed(day date) RETURNS SETOF text LANGUAGE plpgsql
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -109,7 +108,7 @@ BEGIN
     UPDATE public.destroyed SET before = day WHERE before < day;
     RETURN QUERY SELECT c.relname::text FROM pg_class c
         WHERE c.relnamespace = 'salts'::regnamespace AND c.relkind = 'r'
-            AND c.relname ~ '^\d{4}-\d\d-\d\d$' AND c.relname < to_char(day, 'YYYY-MM-DD') COLLATE "C"
+            AND c.relname < to_char(day, 'YYYY-MM-DD') COLLATE "C"
         ORDER BY c.relname;
 END $$;
 -- +goose StatementEnd
