@@ -56,7 +56,7 @@ func (i *installation) start() *testApp {
 	i.t.Helper()
 	a := &testApp{t: i.t, log: &logBuffer{}}
 	a.app = newApp(i.config.Resolve(), slog.New(slog.NewJSONHandler(a.log, nil)), i.clock.now)
-	check(i.t, a.app.start(i.t.Context()))
+	check(i.t, a.start(i.t.Context()))
 	i.t.Cleanup(func() { check(i.t, a.stop()) })
 	a.setClock = func(now time.Time) { i.clock.set(now); setPostgresClock(i.t, i.store, now) }
 	a.key = a.newKey("acme", session.Platform)

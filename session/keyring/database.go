@@ -58,7 +58,7 @@ func OpenDatabase(ctx context.Context, dsn string, root session.RootSecret, pati
 		return nil, err
 	}
 	if found != SchemaVersion {
-		return nil, &SchemaError{Found: found, Want: SchemaVersion}
+		return nil, &SchemaError{Found: found}
 	}
 	if d.pool, err = connect(ctx, dsn, patience); err != nil {
 		return nil, err

@@ -268,6 +268,32 @@ func TestDatabaseMakerHoldsOffTheMark(t *testing.T) {
 	}
 }
 
+// TestDatabaseReaderIsOvertaken: whoever asked for a salt before its day was
+// marked as destroyed, and would get it after, gets none.
+func TestDatabaseReaderIsOvertaken(t *testing.T) {
+	db, _ := filledDatabase(t, pgtest.Start(t))
+	waiting := func(function string) {
+		t.Helper()
+		db.until(t, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+			AND wait_event_type = 'Lock' AND query LIKE '%`+function+`(%'`, 1)
+	}
+	release := db.hold(t, `LOCK TABLE salts."2024-10-04"`)
+	defer release()
+	ring := openDatabase(t, db.node, db.root, time.Minute) // waits for a lock for half of it
+	asked, destroyed := make(chan error), make(chan error)
+	go func() { _, err := ring.Salt(t.Context(), "acme", today, today); asked <- err }()
+	waiting("ronde_salt")
+	go func() { _, err := ring.DestroySalts(t.Context(), today+1); destroyed <- err }()
+	waiting("ronde_drop_salts") // and so the day is marked
+	release()
+	if err := <-asked; !errors.Is(err, session.ErrGone) {
+		t.Errorf("a salt whose day was marked meanwhile: %v, want gone", err)
+	}
+	if err := <-destroyed; err != nil {
+		t.Error(err)
+	}
+}
+
 // TestDatabaseReadersDoNotWait: while a day's table cannot be dropped, nobody
 // who asks for any salt waits for it.
 func TestDatabaseReadersDoNotWait(t *testing.T) {

@@ -285,10 +285,10 @@ func TestDatabaseLostPart(t *testing.T) {
 // TestDatabaseLeavesStrangersAlone: what is no day's table is not dropped.
 func TestDatabaseLeavesStrangersAlone(t *testing.T) {
 	db, ring := filledDatabase(t, pgtest.Start(t))
-	db.exec(t, `CREATE TABLE salts.notes (n int); CREATE TABLE salts."2024-99-99" (n int)`)
+	db.exec(t, `CREATE TABLE salts.notes (n int); CREATE TABLE salts."2024-1-1" (n int); CREATE TABLE salts."2024-00-04" (n int)`)
 	destroyBefore(t, ring, today+1, 2)
-	if n := db.count(t, "SELECT count(*) FROM pg_class WHERE relnamespace = 'salts'::regnamespace AND relkind = 'r'"); n != 2 {
-		t.Errorf("%d tables are left, want the 2 strangers", n)
+	if n := db.count(t, "SELECT count(*) FROM pg_class WHERE relnamespace = 'salts'::regnamespace AND relkind = 'r'"); n != 3 {
+		t.Errorf("%d tables are left, want the 3 strangers", n)
 	}
 }
 

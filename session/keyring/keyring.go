@@ -28,17 +28,18 @@
 // add identity and signing keys, and get to salts only through functions: one by
 // one, and to destroy whole days. It cannot change an entry.
 //
-// What DELETE removes PostgreSQL only hides, and overwrites when it needs the
-// room. So every expiry day has a table of its own, and to destroy its salts is
-// to drop it: their file goes. What that leaves of the sealed bytes, which are of
-// no use without the root secret:
+// PostgreSQL does not erase what DELETE removes: the row stays in its file until
+// the room is needed. So every expiry day has a table of its own, and to destroy
+// its salts is to drop it: the file goes. What that leaves of the sealed bytes,
+// which are of no use without the root secret:
 //
 //   - The write-ahead log has them until the segment that they were written to
-//     is removed. By default segments are renamed and used again instead, which
-//     on a quiet server can take very long. With wal_recycle = off they are gone
-//     after the second checkpoint.
-//   - Archived log, base backups, dumps and replicas have them for as long as
-//     these are kept.
+//     is removed. By default it is renamed and used again instead, which on a
+//     quiet server takes very long. With wal_recycle = off and archive_timeout =
+//     1h it is removed by the first checkpoint after that hour in which anything
+//     was written.
+//   - Archived log, base backups and dumps have them for as long as these are
+//     kept. Streaming replicas drop the file too.
 //   - The blocks of a removed file lie on the disk until they are used again.
 //
 // The database must not be that of the store, and should be on another server:

@@ -3,8 +3,7 @@ package keyring_test
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,83 +16,83 @@ import (
 	"ronde/session/postgres/pgtest"
 )
 
-func TestMigrate(t *testing.T) {
-	ctx := t.Context()
-	server := pgtest.StartPrivate(t) // roles belong to the whole server, and this one has none yet
-	first := &database{dsn: server.CreateDB(t), root: session.NewRootSecret()}
-	first.connect(t)
-	first.exec(t, "CREATE ROLE anybody LOGIN; CREATE ROLE administrator LOGIN; CREATE ROLE node LOGIN")
-
-	err := keyring.Migrate(ctx, as(first.dsn, "anybody"))
-	if err == nil || !strings.Contains(err.Error(), "ronde_keys_owner") || !strings.Contains(err.Error(), "superuser") {
-		t.Errorf("migrating without the right to make roles: %v", err)
-	}
-	if v, err := keyring.Version(ctx, first.dsn); v != 0 || err != nil {
-		t.Errorf("version %d, %v of a database that was never migrated", v, err)
-	}
-
-	// Several nodes, of several installations on one server, at once.
-	databases := []string{first.dsn, server.CreateDB(t), server.CreateDB(t)}
-	var all sync.WaitGroup
-	for range 3 {
-		for _, dsn := range databases {
-			all.Go(func() {
-				if err := keyring.Migrate(ctx, dsn); err != nil {
-					t.Error(err)
-				}
-			})
+// TestMigrateAtOnce: nodes of several installations on one server, which has
+// none of the roles yet, migrate at the same moment.
+func TestMigrateAtOnce(t *testing.T) {
+	server := pgtest.StartPrivate(t)
+	databases := []string{server.CreateDB(t), server.CreateDB(t), server.CreateDB(t)}
+	for _, dsn := range databases {
+		if v, err := keyring.Version(t.Context(), dsn); v != 0 || err != nil {
+			t.Errorf("version %d, %v of a database that was never migrated", v, err)
 		}
+		db := &database{dsn: dsn}
+		db.connect(t)
+		db.exec(t, "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = serializable', current_database()); END $$")
+	}
+	var all sync.WaitGroup
+	for n := range 12 {
+		all.Go(func() {
+			if err := keyring.Migrate(t.Context(), databases[n%3]); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 	all.Wait()
 	for _, dsn := range databases {
-		if v, err := keyring.Version(ctx, dsn); v != keyring.SchemaVersion || err != nil {
+		if v, err := keyring.Version(t.Context(), dsn); v != keyring.SchemaVersion || err != nil {
 			t.Errorf("version %d, %v after migrating", v, err)
 		}
-	}
-
-	t.Run("without a superuser", func(t *testing.T) {
-		owned := server.CreateDB(t)
-		first.exec(t, fmt.Sprintf("GRANT ronde_keys_owner TO administrator; ALTER DATABASE %s OWNER TO administrator",
-			owned[strings.LastIndex(owned, "/")+1:strings.LastIndex(owned, "?")]))
-		if err := keyring.Migrate(ctx, as(owned, "anybody")); err == nil || !strings.Contains(err.Error(), "owner") {
-			t.Errorf("anybody migrated: %v", err)
-		}
-		if err := keyring.Migrate(ctx, as(owned, "administrator")); err != nil {
-			t.Fatal(err)
-		}
-		mustSalt(t, openDatabase(t, owned, session.NewRootSecret(), 0), "acme", today)
-	})
-
-	t.Run("as a mere member of ronde_keys", func(t *testing.T) {
-		node := as(first.dsn, "node")
-		if _, err := keyring.OpenDatabase(ctx, node, first.root, 0); !errors.Is(err, session.ErrUnavailable) {
-			t.Errorf("opened by a login that is not a member: %v", err)
-		}
-		first.exec(t, "GRANT ronde_keys TO node")
-		mustSalt(t, openDatabase(t, node, first.root, 0), "acme", today)
-	})
-
-	t.Run("again with salts in it", func(t *testing.T) {
-		ring := openDatabase(t, first.dsn, first.root, 0)
+		ring := openDatabase(t, dsn, session.NewRootSecret(), 0)
 		before := string(mustSalt(t, ring, "acme", today))
-		if err := keyring.Migrate(ctx, first.dsn); err != nil {
-			t.Fatal(err)
+		if err := keyring.Migrate(t.Context(), dsn); err != nil {
+			t.Error(err)
 		}
 		if string(mustSalt(t, ring, "acme", today)) != before {
 			t.Error("migrating again changed a salt")
 		}
-	})
+	}
 }
 
-// TestSchemaVersion: SchemaVersion is that of the last migration.
-func TestSchemaVersion(t *testing.T) {
-	files, err := fs.Glob(os.DirFS("migrations"), "*.sql")
-	if err != nil {
+// TestMigrateRights: roles take a superuser, once; then the database's owner
+// will do, and nobody less.
+func TestMigrateRights(t *testing.T) {
+	server := pgtest.StartPrivate(t)
+	db := &database{dsn: server.CreateDB(t), root: session.NewRootSecret()}
+	db.connect(t)
+	db.exec(t, "CREATE ROLE anybody LOGIN; CREATE ROLE owner LOGIN")
+	refused := func(login, says string) {
+		t.Helper()
+		if err := keyring.Migrate(t.Context(), as(db.dsn, login)); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("migrating as %s: %v, want a word of %s", login, err, says)
+		}
+	}
+	refused("owner", "superuser")
+	if err := keyring.Migrate(t.Context(), server.CreateDB(t)); err != nil { // another installation's
 		t.Fatal(err)
 	}
-	last := files[len(files)-1]
-	if want := fmt.Sprintf("%05d_", keyring.SchemaVersion); !strings.HasPrefix(last, want) || len(files) != int(keyring.SchemaVersion) {
-		t.Errorf("%d migrations, the last is %s: want %s", len(files), last, want)
+	db.exec(t, "GRANT ronde_keys_owner TO owner")
+	refused("owner", "the database's owner")
+	db.exec(t, "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I OWNER TO owner', current_database()); END $$")
+	refused("anybody", "the database's owner")
+	if n := db.count(t, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"); n != 0 {
+		t.Errorf("%d tables are left of what was refused", n)
+	}
+	if err := keyring.Migrate(t.Context(), as(db.dsn, "owner")); err != nil {
+		t.Fatal(err)
+	}
+	refused("anybody", "the database's owner")
+	if _, err := keyring.OpenDatabase(t.Context(), as(db.dsn, "anybody"), db.root, 0); !errors.Is(err, session.ErrUnavailable) || !strings.Contains(err.Error(), "GRANT ronde_keys") {
+		t.Errorf("opened by a login that is not a member: %v", err)
+	}
+	db.exec(t, "GRANT ronde_keys TO anybody")
+	mustSalt(t, openDatabase(t, as(db.dsn, "anybody"), db.root, 0), "acme", today)
+}
+
+// TestSchemaVersion: SchemaVersion is how many steps there are.
+func TestSchemaVersion(t *testing.T) {
+	steps, err := filepath.Glob("migrations/*.sql")
+	if err != nil || len(steps) != keyring.SchemaVersion {
+		t.Errorf("%d steps, %v: want %d", len(steps), err, keyring.SchemaVersion)
 	}
 }
 
@@ -102,17 +101,17 @@ func TestOpenRefusesAnotherSchema(t *testing.T) {
 	server := pgtest.Start(t)
 	for _, c := range []struct {
 		name, sql string
-		found     int64
+		found     int
 	}{
 		{"an empty database", "DROP SCHEMA salts CASCADE; DROP SCHEMA public CASCADE; CREATE SCHEMA public", 0},
-		{"a newer schema", "INSERT INTO ronde_keys_schema (version_id, is_applied) VALUES (2, true)", 2},
+		{"a newer schema", "UPDATE ronde_keys_schema SET version = 2", 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			db := newDatabase(t, server)
 			db.exec(t, c.sql)
 			_, err := keyring.OpenDatabase(t.Context(), db.node, db.root, 0)
 			var schema *keyring.SchemaError
-			if !errors.As(err, &schema) || *schema != (keyring.SchemaError{Found: c.found, Want: keyring.SchemaVersion}) {
+			if !errors.As(err, &schema) || schema.Found != c.found {
 				t.Fatalf("OpenDatabase: %v", err)
 			}
 			for _, s := range []string{fmt.Sprintf("version %d", c.found), fmt.Sprintf("version %d", keyring.SchemaVersion), "`ronde migrate`"} {
@@ -169,7 +168,7 @@ func TestDatabaseRights(t *testing.T) {
 		`SELECT sealed FROM salts."2024-10-04"`, `DELETE FROM salts."2024-10-04"`, `DROP TABLE salts."2024-10-04"`,
 		"CREATE TABLE salts.more (n int)", "CREATE TABLE more (n int)", "SELECT before FROM destroyed", "UPDATE destroyed SET before = '-infinity'",
 		"UPDATE keyring SET sealed = ''", "DELETE FROM keyring", "TRUNCATE signing_keys", "UPDATE signing_keys SET sealed = ''", "DELETE FROM signing_keys",
-		"SELECT ronde_gone('2024-10-04')", "UPDATE ronde_keys_schema SET version_id = 0", "SET ROLE ronde_keys_owner",
+		"SELECT ronde_gone('2024-10-04')", "UPDATE ronde_keys_schema SET version = 0", "SET ROLE ronde_keys_owner",
 	} {
 		if code := try("keys_node", sql); code != denied {
 			t.Errorf("a node does %s: %q", sql, code)

@@ -1,14 +1,16 @@
--- +goose Up
 GRANT USAGE, CREATE ON SCHEMA public TO ronde_keys_owner;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO ronde_keys;
-ALTER TABLE ronde_keys_schema OWNER TO ronde_keys_owner;
 -- One table an expiry day, named after it: 2026-11-21. They have no parent, so
 -- that to drop one locks nobody out of another. Only functions get here.
 CREATE SCHEMA salts AUTHORIZATION ronde_keys_owner;
 SET LOCAL ROLE ronde_keys_owner;
 -- Nobody executes a function that was not granted to them.
 ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+
+-- How many steps the database has had.
+CREATE TABLE ronde_keys_schema (version integer NOT NULL);
+INSERT INTO ronde_keys_schema VALUES (0);
 
 -- Who this keyring is, and of which root secret.
 CREATE TABLE keyring (
@@ -30,15 +32,12 @@ CREATE TABLE destroyed (
 INSERT INTO destroyed (before) VALUES ('-infinity');
 
 -- The table of a day's salts, as SQL writes it.
--- +goose StatementBegin
 CREATE FUNCTION ronde_salts(day date) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT pg_catalog.format('salts.%I', pg_catalog.to_char(day, 'YYYY-MM-DD'))
 $$;
--- +goose StatementEnd
 
 -- Whether the salts of a day were destroyed, or are being. If that cannot be
 -- known, it is an error.
--- +goose StatementBegin
 CREATE FUNCTION ronde_gone(day date) RETURNS boolean LANGUAGE plpgsql
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -48,10 +47,8 @@ BEGIN
     PERFORM 'salts'::regnamespace; -- without it every day would look empty
     RETURN day < mark;
 END $$;
--- +goose StatementEnd
 
 -- The sealed salt of a tenant and day; null if there is none.
--- +goose StatementBegin
 CREATE FUNCTION ronde_salt(day date, tenant text, OUT gone boolean, OUT sealed bytea) LANGUAGE plpgsql
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -71,11 +68,9 @@ BEGIN
         sealed := NULL;
     END IF;
 END $$;
--- +goose StatementEnd
 
 -- Makes the salt of a tenant and day unless there is one, and returns the one
 -- that there is then.
--- +goose StatementBegin
 CREATE FUNCTION ronde_make_salt(day date, tenant text, made bytea, OUT gone boolean, OUT sealed bytea) LANGUAGE plpgsql
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -90,18 +85,15 @@ BEGIN
     IF to_regclass(home) IS NULL THEN
         -- Of several nodes that make it at once, all but the first find it made.
         PERFORM pg_advisory_xact_lock(hashtextextended('ronde_make_salt', 0));
-        -- Vacuum has nothing to do here, and must not be in the way of a drop.
-        EXECUTE format('CREATE TABLE IF NOT EXISTS %s (tenant text COLLATE "C" PRIMARY KEY, sealed bytea NOT NULL)
-            WITH (autovacuum_enabled = off)', home);
+        EXECUTE format('CREATE TABLE IF NOT EXISTS %s (tenant text COLLATE "C" PRIMARY KEY, sealed bytea NOT NULL)', home);
     END IF;
     EXECUTE format('INSERT INTO %s VALUES ($1, $2) ON CONFLICT DO NOTHING', home) USING tenant, made;
     EXECUTE format('SELECT sealed FROM %s WHERE tenant = $1', home) INTO STRICT sealed USING tenant;
 END $$;
--- +goose StatementEnd
 
--- Marks every day before this one as destroyed, and returns those that have
--- salts. Once it is committed no salt of theirs is given or made.
--- +goose StatementBegin
+-- Marks every day before this one as destroyed, and returns the names of the
+-- tables that are to go. Once it is committed no salt of those days is given or
+-- made.
 CREATE FUNCTION ronde_mark_destroyed(day date) RETURNS SETOF text LANGUAGE plpgsql
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -109,15 +101,13 @@ BEGIN
     UPDATE public.destroyed SET before = day WHERE before < day;
     RETURN QUERY SELECT c.relname::text FROM pg_class c
         WHERE c.relnamespace = 'salts'::regnamespace AND c.relkind = 'r'
-            AND c.relname ~ '^\d{4}-\d\d-\d\d$' AND c.relname < to_char(day, 'YYYY-MM-DD') COLLATE "C"
+            AND c.relname < to_char(day, 'YYYY-MM-DD') COLLATE "C"
         ORDER BY c.relname;
 END $$;
--- +goose StatementEnd
 
 -- Drops the salts of a day that was marked, and returns how many there were.
 -- Not DELETE: that leaves the row in the file, and only hides it. With the table
 -- goes its file.
--- +goose StatementBegin
 CREATE FUNCTION ronde_drop_salts(day date) RETURNS bigint LANGUAGE plpgsql
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -136,7 +126,6 @@ BEGIN
     EXECUTE format('DROP TABLE %s', home);
     RETURN n;
 END $$;
--- +goose StatementEnd
 
 -- What serve may do: read and add, and destroy whole days. It cannot list
 -- salts, nor change or remove anything else.
