@@ -99,6 +99,8 @@ type Hub struct {
 	sockets, loops sync.WaitGroup
 	stopRecorder   context.CancelFunc
 
+	draining chan struct{} // closed when Close begins, for what is in no room
+
 	start time.Time // what leases are measured from
 	opens singleflight.Group
 	kick  chan struct{} // holds one token while a room asks to be reconciled
@@ -119,7 +121,7 @@ func New(o Options) *Hub {
 	h := &Hub{
 		service: o.Service, bus: o.Bus, log: o.Log, now: o.Now, metrics: newMetrics(o.Registry),
 		ctx: ctx, cancel: cancel, stopRecorder: stopRecorder,
-		start: time.Now(), kick: make(chan struct{}, 1), rooms: map[uuid.UUID]*room{}, paces: map[paceKey]*pace{},
+		draining: make(chan struct{}), start: time.Now(), kick: make(chan struct{}, 1), rooms: map[uuid.UUID]*room{}, paces: map[paceKey]*pace{},
 	}
 	h.recorder = newRecorder(o.Service, max(1, o.Shards), h.metrics, o.Log, h.recorded)
 	h.loops.Go(func() { h.recorder.run(recording) })
@@ -134,6 +136,9 @@ func New(o Options) *Hub {
 // from the beginning. Closing twice is harmless.
 func (h *Hub) Close() {
 	h.mu.Lock()
+	if !h.closed {
+		close(h.draining)
+	}
 	h.closed = true
 	rooms := make([]*room, 0, len(h.rooms))
 	for _, r := range h.rooms {

@@ -116,7 +116,7 @@ func (a *app) listen(ctx context.Context, registry *prometheus.Registry, hub *tr
 		AgentSocket: http.HandlerFunc(hub.ServeAgent),
 		LiveSocket:  http.HandlerFunc(hub.ServeViewer),
 		LiveEvents:  http.HandlerFunc(hub.ServeEvents),
-		Log:         a.log, Version: version,
+		Log:         a.log, Version: version, TrustedProxies: a.config.Proxies(),
 	}))
 	// Sockets go before their server: it waits for event streams.
 	a.onStop("sockets", func(context.Context) error { hub.Close(); return nil })

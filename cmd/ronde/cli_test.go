@@ -136,7 +136,7 @@ func TestConfigFileFromEnvironment(t *testing.T) {
 // Every setting has a flag of its name, and its value arrives.
 func TestEverySettingIsAFlag(t *testing.T) {
 	values := map[string]string{
-		"listen": "a:1", "ops-listen": "a:2", "public-url": "https://a", "data": "d", "store": "sqlite:s", "bus": "redis://b",
+		"listen": "a:1", "ops-listen": "a:2", "public-url": "https://a", "trusted-proxies": "10.0.0.1", "data": "d", "store": "sqlite:s", "bus": "redis://b",
 		"keys": "file:k", "root-secret-file": "r", "log-level": "warn",
 	}
 	for _, name := range configs.Names() {

@@ -77,7 +77,7 @@ func (demoCmd) Run(ctx context.Context, c configs.Config, s streams) (err error)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	d := configs.Default()
-	d.Listen, d.OpsListen, d.PublicURL, d.LogLevel, d.Data = c.Listen, c.OpsListen, c.PublicURL, c.LogLevel, folder
+	d.Listen, d.OpsListen, d.PublicURL, d.TrustedProxies, d.LogLevel, d.Data = c.Listen, c.OpsListen, c.PublicURL, c.TrustedProxies, c.LogLevel, folder
 	a := newApp(d.Resolve(), demoLogger(s, c.LogLevel), time.Now)
 	if err := a.start(ctx); err != nil {
 		return err
