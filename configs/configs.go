@@ -43,7 +43,7 @@ type field struct {
 var fields = []field{
 	{"listen", func(c *Config) *string { return &c.Listen }, checkListen},
 	{"ops-listen", func(c *Config) *string { return &c.OpsListen }, checkListen},
-	{"public-url", func(c *Config) *string { return &c.PublicURL }, checkOrigin},
+	{"public-url", func(c *Config) *string { return &c.PublicURL }, CheckOrigin},
 	{"trusted-proxies", func(c *Config) *string { return &c.TrustedProxies }, checkProxies},
 	{"data", func(c *Config) *string { return &c.Data }, checkNotEmpty},
 	{"store", func(c *Config) *string { return &c.Store }, checkStore},

@@ -56,8 +56,9 @@ func checkListen(value string) error {
 	return nil
 }
 
-// checkOrigin wants the origin letter for letter as browsers send it, because that is what upgrades are compared with.
-func checkOrigin(value string) error {
+// CheckOrigin returns nil for the empty text and for an origin, letter for letter as browsers send it, because that is
+// what upgrades are compared with. Otherwise it names the rule that value breaks.
+func CheckOrigin(value string) error {
 	if value == "" {
 		return nil
 	}

@@ -11,9 +11,9 @@ import (
 	"ronde/session"
 )
 
-// keepAlive is how often an idle connection is made to carry something, so
+// KeepAlive is how often an idle connection is made to carry something, so
 // that no proxy takes it for dead and no dead one is taken for idle.
-const keepAlive = 25 * time.Second
+const KeepAlive = 25 * time.Second
 
 // ServeEvents serves the live socket's frames as server-sent events, for
 // browsers behind proxies that do not upgrade. Each event is named by the
@@ -47,7 +47,7 @@ func (h *Hub) ServeEvents(w http.ResponseWriter, r *http.Request) {
 	}
 	defer h.unwatch(v)
 	stream.begin()
-	tick := time.NewTicker(keepAlive)
+	tick := time.NewTicker(KeepAlive)
 	defer tick.Stop()
 	for {
 		select {

@@ -49,7 +49,7 @@ func (h *Hub) holdEvents(stream *eventStream, r *http.Request, p *session.Princi
 func (h *Hub) linger(p *session.Principal, gone <-chan struct{}, alive func() error) closeCode {
 	expiry := time.NewTimer(p.Expires.Sub(h.now()))
 	defer expiry.Stop()
-	tick := time.NewTicker(keepAlive)
+	tick := time.NewTicker(KeepAlive)
 	defer tick.Stop()
 	for {
 		select {

@@ -9,7 +9,7 @@ import (
 	"ronde/session"
 )
 
-// TestLinger: what is held open carries something every keepAlive, and is given
+// TestLinger: what is held open carries something every KeepAlive, and is given
 // up when that fails.
 func TestLinger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -17,12 +17,12 @@ func TestLinger(t *testing.T) {
 		begin, calls := time.Now(), 0
 		code := h.linger(&session.Principal{Expires: begin.Add(time.Hour - time.Second)}, nil, func() error {
 			calls++
-			if since := time.Since(begin); since != time.Duration(calls)*keepAlive {
+			if since := time.Since(begin); since != time.Duration(calls)*KeepAlive {
 				t.Errorf("call %d after %v", calls, since)
 			}
 			return nil
 		})
-		if want := int((time.Hour - time.Second) / keepAlive); code != closeToken || calls != want {
+		if want := int((time.Hour - time.Second) / KeepAlive); code != closeToken || calls != want {
 			t.Errorf("code %d after %d calls, want %d after %d", code, calls, closeToken, want)
 		}
 		code = h.linger(&session.Principal{Expires: time.Now().Add(time.Hour)}, nil, func() error { return errors.New("gone") })

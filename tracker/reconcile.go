@@ -237,9 +237,9 @@ func (h *Hub) refill(ctx context.Context, r *room) {
 }
 
 // keepAlive sends a ping over a part of the sockets on each tick, so that each
-// socket gets one every keepAlive. A peer that does not answer is cut off.
+// socket gets one every KeepAlive. A peer that does not answer is cut off.
 func (h *Hub) keepAlive(tick int) {
-	turns := int(keepAlive / watchEvery)
+	turns := int(KeepAlive / watchEvery)
 	for _, r := range h.everyRoom() {
 		if int(r.ref.ID[15])%turns == tick%turns {
 			r.probe()

@@ -40,6 +40,7 @@ type cli struct {
 	Apikey   apikeyCmd   `cmd:"" name:"apikey" help:"Make, list and revoke API keys."`
 	Simulate simulateCmd `cmd:"" help:"Replay recordings or made-up rounds as agents over real sockets."`
 	Migrate  migrateCmd  `cmd:"" help:"Bring the store's schema up to date."`
+	Doctor   doctorCmd   `cmd:"" help:"Find out whether this installation can work, down to the proxy in front of it."`
 	Config   configCmd   `cmd:"" help:"Print the effective configuration, passwords hidden."`
 	Version  versionCmd  `cmd:"" help:"Print the version of Ronde and of the Go it was built with."`
 }
