@@ -16,7 +16,14 @@ type migrateCmd struct{}
 func (migrateCmd) Help() string {
 	return `For PostgreSQL, the role of --store must be allowed to create roles and schema objects; serve itself needs only a
 login that is a member of ronde_app. Repeating it is harmless, also from several machines at once. The embedded
-database is brought up to date by every command that opens it.`
+database is brought up to date by every command that opens it.
+
+There is no way back: a node of an older version refuses a newer schema, and says so.
+
+Examples:
+
+    ronde migrate --store postgres://postgres@db/ronde
+    ronde migrate --config /etc/ronde/ronde.yaml --store postgres://owner@db/ronde`
 }
 
 // Run migrates.
