@@ -28,7 +28,7 @@ func (v *visit) checkStreams(ctx context.Context) []finding {
 // openEvents opens the stream and waits for its first event, which Ronde sends
 // at once.
 func (v *visit) openEvents(ctx context.Context, cut func()) (io.ReadCloser, finding) {
-	const advice = "let the proxy pass " + eventsPath + " on as it comes: proxy_buffering off and no gzip in nginx, flush_interval -1 in Caddy, no option http-buffer-response in HAProxy"
+	const advice = "let the proxy pass " + eventsPath + " on as it comes: proxy_buffering off and no gzip in nginx, no option http-buffer-response and no compression in HAProxy"
 	if v.token == "" || v.agent.seen == nil || !v.agent.seen.Authorization {
 		return nil, finding{} // without its token, which is a check of its own, there is no stream
 	}
