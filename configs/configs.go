@@ -10,6 +10,7 @@ type Config struct {
 	Listen         string // address of the public listener: API, sockets, pages
 	OpsListen      string // address of the private listener: metrics, health, profiles
 	PublicURL      string // origin that browsers see; empty until resolved: it follows from Listen
+	TrustedProxies string // addresses and prefixes, by commas, whose X-Forwarded-For is believed; see Proxies
 	Data           string // folder of the embedded default
 	Store          string // sqlite:, sqlite:PATH or postgres://…
 	Bus            string // mem:, redis://…, rediss://… or redis-cluster://host,host
@@ -42,7 +43,8 @@ type field struct {
 var fields = []field{
 	{"listen", func(c *Config) *string { return &c.Listen }, checkListen},
 	{"ops-listen", func(c *Config) *string { return &c.OpsListen }, checkListen},
-	{"public-url", func(c *Config) *string { return &c.PublicURL }, checkOrigin},
+	{"public-url", func(c *Config) *string { return &c.PublicURL }, CheckOrigin},
+	{"trusted-proxies", func(c *Config) *string { return &c.TrustedProxies }, checkProxies},
 	{"data", func(c *Config) *string { return &c.Data }, checkNotEmpty},
 	{"store", func(c *Config) *string { return &c.Store }, checkStore},
 	{"bus", func(c *Config) *string { return &c.Bus }, checkBus},

@@ -49,10 +49,13 @@ func TestLoadPrecedence(t *testing.T) {
 			"listen":     func(l string) string { return "public." + l + ":1" },
 			"ops-listen": func(l string) string { return "private." + l + ":2" },
 			"public-url": func(l string) string { return "https://" + l + ".example" },
-			"store":      func(l string) string { return "sqlite:" + l },
-			"bus":        func(l string) string { return "redis://" + l },
-			"keys":       func(l string) string { return "file:" + l },
-			"log-level":  func(l string) string { return map[string]string{"file": "warn", "env": "error", "flag": "debug"}[l] },
+			"trusted-proxies": func(l string) string {
+				return map[string]string{"file": "10.0.0.1", "env": "10.0.0.2", "flag": "10.0.0.3"}[l]
+			},
+			"store":     func(l string) string { return "sqlite:" + l },
+			"bus":       func(l string) string { return "redis://" + l },
+			"keys":      func(l string) string { return "file:" + l },
+			"log-level": func(l string) string { return map[string]string{"file": "warn", "env": "error", "flag": "debug"}[l] },
 		}[name]
 		if value == nil {
 			value = func(l string) string { return "folder/" + l }

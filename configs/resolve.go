@@ -34,6 +34,16 @@ func (c Config) Resolve() Config {
 	return c
 }
 
+// Proxies returns the trusted proxies as prefixes: a single address is a prefix
+// of its whole length.
+func (c Config) Proxies() []netip.Prefix {
+	prefixes, err := parseProxies(c.TrustedProxies)
+	if err != nil {
+		return nil // Validate has refused it: believe nobody
+	}
+	return prefixes
+}
+
 // Embedded tells whether the store is the embedded one. Only then may a server make its own root secret: nodes that
 // share a PostgreSQL store must share the secret too, and one made on the spot would be known to no other.
 func (c Config) Embedded() bool {

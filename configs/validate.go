@@ -56,8 +56,9 @@ func checkListen(value string) error {
 	return nil
 }
 
-// checkOrigin wants the origin letter for letter as browsers send it, because that is what upgrades are compared with.
-func checkOrigin(value string) error {
+// CheckOrigin returns nil for the empty text and for an origin, letter for letter as browsers send it, because that is
+// what upgrades are compared with. Otherwise it names the rule that value breaks.
+func CheckOrigin(value string) error {
 	if value == "" {
 		return nil
 	}
@@ -75,6 +76,39 @@ func checkOrigin(value string) error {
 		return fmt.Errorf("must be an origin as browsers send it, without a path: write %s", origin)
 	}
 	return nil
+}
+
+func checkProxies(value string) error {
+	_, err := parseProxies(value)
+	return err
+}
+
+// parseProxies reads a list of addresses and prefixes. An empty list trusts
+// nobody.
+func parseProxies(value string) ([]netip.Prefix, error) {
+	if value == "" {
+		return nil, nil
+	}
+	var prefixes []netip.Prefix
+	for part := range strings.SplitSeq(value, ",") {
+		part = strings.TrimSpace(part)
+		prefix, err := netip.ParsePrefix(part)
+		if addr, addrErr := netip.ParseAddr(part); addrErr == nil && addr.Zone() == "" {
+			prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("must be addresses or prefixes with commas between, such as 10.0.0.5,192.168.7.0/24, not %q", part)
+		case prefix.Bits() == 0:
+			return nil, fmt.Errorf("must not trust everybody, as %s does: anyone could pose as any address", part)
+		case prefix.Addr().Is4In6():
+			return nil, fmt.Errorf("must write IPv4 addresses as such, not %q", part)
+		case prefix != prefix.Masked():
+			return nil, fmt.Errorf("must not set bits beyond the prefix: write %s, not %s", prefix.Masked(), part)
+		}
+		prefixes = append(prefixes, prefix)
+	}
+	return prefixes, nil
 }
 
 func checkStore(value string) error {

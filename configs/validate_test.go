@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -23,6 +24,14 @@ func TestRules(t *testing.T) {
 				"ronde.example", "ftp://a", "https://", "https://a/", "https://a/path", "https://a?b", "https://a#b",
 				"https://u:p@a", "https://A.example", "HTTPS://a", "https://a:443", "http://a:80", "https://a:",
 				"https://münchen.example", "wss://a", "https://a b", "https://:443",
+			},
+		},
+		{
+			"trusted-proxies",
+			[]string{"", "10.0.0.5", "10.0.0.0/8", "::1", "2001:db8::/32, 127.0.0.1,10.0.0.0/24"},
+			[]string{
+				",", "10.0.0.5,", "proxy.internal", "10.0.0.5:80", "10.0.0.0/33", "10.0.0.5/8", "0.0.0.0/0", "::/0",
+				"fe80::1%eth0", "::ffff:10.0.0.5", "10.0.0.5 10.0.0.6",
 			},
 		},
 		{"data", []string{"./data", "/srv/ronde"}, []string{""}},
@@ -143,6 +152,18 @@ func TestOrigin(t *testing.T) {
 	} {
 		if got := Origin(address); got != want {
 			t.Errorf("Origin(%q) = %q, want %q", address, got, want)
+		}
+	}
+}
+
+func TestProxies(t *testing.T) {
+	c := Config{TrustedProxies: "127.0.0.1, 10.1.0.0/16,2001:db8::1"}
+	if got := fmt.Sprint(c.Proxies()); got != "[127.0.0.1/32 10.1.0.0/16 2001:db8::1/128]" {
+		t.Errorf("got %s", got)
+	}
+	for _, nobody := range []string{"", "0.0.0.0/0", "nonsense"} {
+		if got := (Config{TrustedProxies: nobody}).Proxies(); got != nil {
+			t.Errorf("%q trusts %v", nobody, got)
 		}
 	}
 }

@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // Keyring keeps the secrets that must outlive no data: it is backed up apart
@@ -12,6 +14,10 @@ import (
 // Implementations are safe for many goroutines and many nodes at once. They
 // return ErrUnavailable when they cannot answer now.
 type Keyring interface {
+	// ID returns the identity that the keyring was given when it was made. A
+	// store remembers it (Store.AdoptKeyring), so that a keyring that is empty
+	// because it is new can be told from one whose disk is not mounted.
+	ID() uuid.UUID
 	// Salt returns the 32-byte salt of a tenant's tracks that expire on day,
 	// and makes it if there is none and day is not before today. Of several
 	// callers that make it at once, all get the same. It returns ErrGone for

@@ -12,20 +12,24 @@ import (
 type Role string
 
 // The roles. Platform, Operator and Auditor come with an API key, AgentRole
-// with an agent token, Viewer with a link.
+// with an agent token, Viewer with a link. Doctor comes with a token that
+// ronde doctor makes for itself with the installation's own keys: it may open
+// the sockets and hear nothing but how its request arrived.
 const (
 	Platform  Role = "platform"
 	Operator  Role = "operator"
 	Auditor   Role = "auditor"
 	AgentRole Role = "agent"
 	Viewer    Role = "viewer"
+	Doctor    Role = "doctor"
 )
 
 // Reason returns on whose behalf a principal of this role changes a mission.
 func (r Role) Reason() Reason { return Reason(r) }
 
 // Principal is an authenticated caller. Everything it may see or do follows
-// from its role and, for agents and viewers, its one mission.
+// from its role and, for agents and viewers, its one mission. A doctor belongs
+// to no tenant.
 type Principal struct {
 	Role    Role
 	Tenant  string

@@ -33,6 +33,8 @@ type fakeRing struct {
 	arrived func()        // if set, called before that
 }
 
+func (r *fakeRing) ID() uuid.UUID { return uuid.Nil }
+
 func newFakeRing() *fakeRing { return &fakeRing{salts: map[saltName][]byte{}} }
 
 func (r *fakeRing) ask(ctx context.Context) error {

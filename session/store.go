@@ -23,6 +23,14 @@ type Store interface {
 	// Now returns the store's clock.
 	Now(ctx context.Context) (time.Time, error)
 
+	// KeyringID returns the identity of the keyring that seals what is in this
+	// store: the zero UUID as long as none was adopted.
+	KeyringID(ctx context.Context) (uuid.UUID, error)
+	// AdoptKeyring makes the store remember, for good, the identity of the
+	// keyring that seals what is in it, unless it remembers one already. It
+	// returns the one it remembers: of several that race, all get the same.
+	AdoptKeyring(ctx context.Context, id uuid.UUID) (uuid.UUID, error)
+
 	// EnsureTenant makes the tenant if there is none of that name.
 	EnsureTenant(ctx context.Context, tenant string) error
 	// CreateAPIKey stores a key of an existing tenant.

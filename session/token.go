@@ -22,7 +22,10 @@ const (
 
 // audiences names what a role's tokens are for. A role without one comes with
 // an API key, never with a token.
-var audiences = map[Role]string{AgentRole: "ronde.agent", Viewer: "ronde.live"}
+var audiences = map[Role]string{AgentRole: "ronde.agent", Viewer: "ronde.live", Doctor: "ronde.doctor"}
+
+// maxProbe is the longest life of a doctor's token, in seconds.
+const maxProbe = 60 * 60
 
 // errForged is why a token's header names no key.
 var errForged = errors.New("no key for this header")
@@ -55,7 +58,7 @@ func NewTokens(ring Keyring, now func() time.Time) *Tokens {
 	return t
 }
 
-// Issue returns a token for an agent or a viewer, which Verify turns back into
+// Issue returns a token for an agent, a viewer or a doctor, which Verify turns back into
 // p. A zero p.Issued is now; it keeps its milliseconds, because
 // Agent.TokensAfter is compared with it. p.Expires is rounded down to a second.
 //

@@ -47,9 +47,12 @@ func (c *claims) principal(role Role) *Principal {
 }
 
 // Validate returns ErrInvalid unless the claims are whole and fit their
-// audience: an agent's token names an agent and no view, a link the reverse.
-// Package jwt calls it after its own checks.
+// audience: an agent's token names an agent and no view, a link the reverse, a
+// doctor's nothing at all. Package jwt calls it after its own checks.
 func (c *claims) Validate() error {
+	if c.Audience == audiences[Doctor] {
+		return c.validateDoctor()
+	}
 	if err := ValidateTenant(c.Tenant); err != nil {
 		return err
 	}
@@ -75,6 +78,19 @@ func (c *claims) Validate() error {
 		}
 	default:
 		return ErrInvalid.At("role").Because("must be agent or viewer")
+	}
+	return nil
+}
+
+func (c *claims) validateDoctor() error {
+	bare := claims{Issuer: c.Issuer, Audience: c.Audience, Subject: c.Subject, Issued: c.Issued, NotBefore: c.NotBefore, Expires: c.Expires}
+	switch {
+	case c.Subject == uuid.Nil:
+		return ErrInvalid.At("subject").Because("is required")
+	case *c != bare:
+		return ErrInvalid.At("role").Because("doctor has no tenant, mission, agent or view")
+	case c.Issued <= 0 || c.Expires-int64(c.Issued)/1000 > maxProbe:
+		return ErrInvalid.At("expires").Because("must lie within %d seconds of the time of issue", maxProbe)
 	}
 	return nil
 }

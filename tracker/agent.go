@@ -67,6 +67,10 @@ func (h *Hub) ServeAgent(w http.ResponseWriter, r *http.Request) {
 	if acceptErr != nil {
 		return // accept has answered
 	}
+	if err == nil && principal.Role == session.Doctor {
+		h.hold(s, principal)
+		return
+	}
 	if err == nil && principal.Role != session.AgentRole {
 		err = session.ErrToken
 	}

@@ -11,9 +11,9 @@ import (
 	"ronde/session"
 )
 
-// keepAlive is how often an idle connection is made to carry something, so
+// KeepAlive is how often an idle connection is made to carry something, so
 // that no proxy takes it for dead and no dead one is taken for idle.
-const keepAlive = 25 * time.Second
+const KeepAlive = 25 * time.Second
 
 // ServeEvents serves the live socket's frames as server-sent events, for
 // browsers behind proxies that do not upgrade. Each event is named by the
@@ -32,6 +32,10 @@ func (h *Hub) ServeEvents(w http.ResponseWriter, r *http.Request) {
 	}
 	defer h.sockets.Done()
 	stream := &eventStream{w: w, rc: http.NewResponseController(w)}
+	if principal.Role == session.Doctor {
+		h.holdEvents(stream, r, principal)
+		return
+	}
 	woken := make(chan struct{}, 1)
 	gone := make(chan struct{})
 	v := &viewer{hub: h, principal: principal, profile: principal.View.Profile}
@@ -42,17 +46,15 @@ func (h *Hub) ServeEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer h.unwatch(v)
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no")
-	w.WriteHeader(http.StatusOK)
-	tick := time.NewTicker(keepAlive)
+	stream.begin()
+	tick := time.NewTicker(KeepAlive)
 	defer tick.Stop()
 	for {
 		select {
 		case <-woken:
 			if v.drain(stream.frame) {
 				h.metrics.closed(v.code)
-				_ = stream.event("close", []byte(`{"code":`+strconv.Itoa(int(v.code))+`}`))
+				stream.close(v.code)
 				return
 			}
 		case <-tick.C:
@@ -91,6 +93,14 @@ type eventStream struct {
 	rc *http.ResponseController
 }
 
+// begin sends the headers of a stream, with nginx's own switch against keeping
+// events back.
+func (s *eventStream) begin() {
+	s.w.Header().Set("Content-Type", "text/event-stream")
+	s.w.Header().Set("X-Accel-Buffering", "no")
+	s.w.WriteHeader(http.StatusOK)
+}
+
 // frame writes a frame as the event of its type.
 func (s *eventStream) frame(frame []byte) error {
 	return s.event(typeOf(frame), frame)
@@ -101,6 +111,11 @@ func (s *eventStream) event(name string, data []byte) error {
 	b = append(append(b, "event: "...), name...)
 	b = append(append(b, "\ndata: "...), data...)
 	return s.write(append(b, "\n\n"...))
+}
+
+// close writes the last event: the code that a socket would be closed with.
+func (s *eventStream) close(code closeCode) {
+	_ = s.event("close", []byte(`{"code":`+strconv.Itoa(int(code))+`}`)) // who is gone cannot be told
 }
 
 func (s *eventStream) comment() error { return s.write([]byte(":\n\n")) }

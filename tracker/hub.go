@@ -102,6 +102,8 @@ type Hub struct {
 	sockets, loops sync.WaitGroup
 	stopRecorder   context.CancelFunc
 
+	draining chan struct{} // closed when Close begins, for what is in no room
+
 	start  time.Time // what leases are measured from
 	stalls stalls
 	opens  singleflight.Group
@@ -123,7 +125,7 @@ func New(o Options) *Hub {
 	h := &Hub{
 		service: o.Service, bus: o.Bus, log: o.Log, now: o.Now, metrics: newMetrics(o.Registry),
 		ctx: ctx, cancel: cancel, stopRecorder: stopRecorder,
-		start: time.Now(), kick: make(chan struct{}, 1), rooms: map[uuid.UUID]*room{}, paces: map[paceKey]*pace{},
+		draining: make(chan struct{}), start: time.Now(), kick: make(chan struct{}, 1), rooms: map[uuid.UUID]*room{}, paces: map[paceKey]*pace{},
 	}
 	h.recorder = newRecorder(o.Service, max(1, o.Shards), h.metrics, o.Log, h.recorded)
 	h.recorder.before = h.unlock
@@ -140,6 +142,9 @@ func New(o Options) *Hub {
 // from the beginning. Closing twice is harmless.
 func (h *Hub) Close() {
 	h.mu.Lock()
+	if !h.closed {
+		close(h.draining)
+	}
 	h.closed = true
 	rooms := make([]*room, 0, len(h.rooms))
 	for _, r := range h.rooms {

@@ -58,18 +58,24 @@ var hostile = []struct {
 func TestHostileSockets(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, new(tracker.MemBus))
-	m := n.mission("badge-17", "badge-18")
+	neighbours := []string{"badge-18", "badge-19", "badge-20"} // each stays within the rates of an agent
+	m := n.mission(append(neighbours, "badge-17")...)
 	began := n.do(m, session.Begin)
-	neighbour := n.agent(m, "badge-18")
-	neighbour.until("hello")
+	var phones []*peer
+	for _, name := range neighbours {
+		phone := n.agent(m, name)
+		phone.until("hello")
+		phones = append(phones, phone)
+	}
 	watcher := n.viewer(m, session.ProfileExact)
 	watcher.until("snapshot")
 	seq := 0
 	alive := func(t *testing.T) {
 		t.Helper()
+		phone, turn := phones[seq%len(phones)], seq/len(phones)+1
 		seq++
-		neighbour.pings(pingAt(seq, began.BeganAt.Add(time.Duration(seq)*time.Millisecond), entrance))
-		if a := neighbour.until("ack"); a["seq"] != float64(seq) {
+		phone.pings(pingAt(turn, began.BeganAt.Add(time.Duration(seq)*time.Millisecond), entrance))
+		if a := phone.until("ack"); a["seq"] != float64(turn) {
 			t.Fatalf("the neighbour got %v", a)
 		}
 	}

@@ -263,10 +263,10 @@ func (h *Hub) resubscribe(r *room) {
 }
 
 // keepAlive sends a ping over a part of the sockets on each tick, so that each
-// socket gets one every keepAlive, and tells other nodes of the agents among
+// socket gets one every KeepAlive, and tells other nodes of the agents among
 // them, in case the bus lost that. A peer that does not answer is cut off.
 func (h *Hub) keepAlive(tick int) {
-	turns := int(keepAlive / watchEvery)
+	turns := int(KeepAlive / watchEvery)
 	var here []*Message
 	for _, r := range h.everyRoom() {
 		if int(r.ref.ID[15])%turns == tick%turns {

@@ -20,6 +20,10 @@ func (h *Hub) ServeViewer(w http.ResponseWriter, r *http.Request) {
 	if acceptErr != nil {
 		return // accept has answered
 	}
+	if err == nil && principal.Role == session.Doctor {
+		h.hold(s, principal)
+		return
+	}
 	if err == nil && !h.begin() {
 		err = session.ErrUnavailable
 	}
@@ -33,9 +37,11 @@ func (h *Hub) ServeViewer(w http.ResponseWriter, r *http.Request) {
 	}()
 }
 
+// viewerOf returns the viewer of the request, or the doctor who wants to see
+// whether one would get through.
 func viewerOf(ctx context.Context) (*session.Principal, error) {
 	p, err := session.PrincipalOf(ctx)
-	if err == nil && p.Role != session.Viewer {
+	if err == nil && p.Role != session.Viewer && p.Role != session.Doctor {
 		err = session.ErrToken
 	}
 	return p, err

@@ -16,22 +16,34 @@ import (
 // requestTimeout bounds the wait for the store behind one request of the API.
 const requestTimeout = 15 * time.Second
 
-type requestIDKey struct{}
+type arrivalKey struct{}
+
+// arrival is what was known of a request before anything it says was believed.
+type arrival struct {
+	id           string   // ours: what a client sends as one is ignored
+	peer         string   // address of the connection
+	forwardedFor []string // X-Forwarded-For, as it came
+}
+
+func arrivalOf(ctx context.Context) *arrival {
+	a, ok := ctx.Value(arrivalKey{}).(*arrival)
+	if !ok {
+		return &arrival{}
+	}
+	return a
+}
 
 // requestID returns the id of the request, which its log lines and its answer
-// share. It is ours: what a client sends as one is ignored.
-func requestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
-}
+// share.
+func requestID(ctx context.Context) string { return arrivalOf(ctx).id }
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := s.now()
-	id := uuid.NewString()
-	r = s.proxies.resolve(r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
+	came := &arrival{id: uuid.NewString(), peer: r.RemoteAddr, forwardedFor: r.Header.Values("X-Forwarded-For")}
+	r = s.proxies.resolve(r.WithContext(context.WithValue(r.Context(), arrivalKey{}, came)))
 	resp := &response{ResponseWriter: w}
-	s.setHeaders(resp.Header(), id)
+	s.setHeaders(resp.Header(), came.id)
 	defer func() {
 		s.recovered(r, resp, recover())
 		s.logRequest(r, resp, s.now().Sub(start))

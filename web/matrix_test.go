@@ -99,7 +99,7 @@ func (w *world) credentials() map[string]string {
 	_, link := w.link(id)
 	agent := w.agentToken(id)
 	all := map[string]string{
-		"none": "", "garbage": "garbage", "agent token": agent, "link": link,
+		"none": "", "garbage": "garbage", "agent token": agent, "link": link, "probe": w.probe(),
 		"agent token, last character altered": alterLast(agent), "link, unsigned": link[:strings.LastIndex(link, ".")+1],
 		"key, last character altered": alterLast(w.keys["platform"]), "key, cut": w.keys["platform"][:len(w.keys["platform"])-1],
 		"key in upper case": strings.ToUpper(w.keys["platform"]),
@@ -165,7 +165,7 @@ func expect(r *web.Route, credential string) (status int, code string) {
 	case r.Public, r.Kind == web.AgentSocket, r.Kind == web.LiveSocket:
 		return 200, ""
 	case r.Kind == web.LiveEvents:
-		if credential == "link" {
+		if credential == "link" || credential == "probe" {
 			return 200, ""
 		}
 		return 401, "token_invalid"
@@ -194,7 +194,10 @@ func expect(r *web.Route, credential string) (status int, code string) {
 func checkTold(t *testing.T, r *web.Route, credential string, a *answer) {
 	t.Helper()
 	told := a.json()
-	want := map[web.Kind]map[string]string{web.AgentSocket: {"agent token": "agent"}, web.LiveSocket: {"link": "viewer"}}[r.Kind][credential]
+	want := map[web.Kind]map[string]string{
+		web.AgentSocket: {"agent token": "agent", "probe": "doctor"},
+		web.LiveSocket:  {"link": "viewer", "probe": "doctor"},
+	}[r.Kind][credential]
 	switch role, _ := told["role"].(string); {
 	case role != want:
 		t.Errorf("%s with %s: the handler sees role %q, want %q", r.Path, credential, role, want)
@@ -214,7 +217,7 @@ func TestWhoMayWhat(t *testing.T) {
 		"beginMission": staff, "pauseMission": staff, "resumeMission": staff, "endMission": staff, "cancelMission": staff,
 		"createAgentToken": staff, "revokeAgentTokens": staff, "createLink": staff, "listLinks": staff, "revokeLink": staff,
 		"getProgress": staff, "getTrack": platform, "publishNotice": platform, "getNotice": keys, "acknowledgeNotice": staff,
-		"agentSocket": "agent", "liveSocket": "viewer", "liveEvents": "viewer",
+		"agentSocket": "agent doctor", "liveSocket": "viewer doctor", "liveEvents": "viewer doctor",
 		"getOpenAPI": "", "home": "", "livePage": "", "asset": "", "icon": "",
 	}
 	for _, r := range web.Routes() {

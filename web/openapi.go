@@ -62,6 +62,7 @@ var securitySchemes = map[string]*huma.SecurityScheme{
 	"apiKey":     {Type: "http", Scheme: "bearer", Description: "A key of the tenant, made by ronde apikey create"},
 	"agentToken": {Type: "http", Scheme: "bearer", Description: "The token of an agent's phone; on a socket also as the subprotocol bearer.<token>"},
 	"link":       {Type: "http", Scheme: "bearer", Description: "The token of a link; on a socket also as the subprotocol bearer.<token>"},
+	"probe":      {Type: "http", Scheme: "bearer", Description: "The token that ronde doctor makes for itself to see whether a socket can be reached: the connection stays silent"},
 }
 
 // schemeOf names the kind of credential that a role comes with.
@@ -71,6 +72,8 @@ func schemeOf(role session.Role) string {
 		return "agentToken"
 	case session.Viewer:
 		return "link"
+	case session.Doctor:
+		return "probe"
 	default:
 		return "apiKey"
 	}

@@ -57,8 +57,9 @@ var (
 	platform = []session.Role{session.Platform}
 	staff    = []session.Role{session.Platform, session.Operator}
 	anyKey   = keyRoles
-	agents   = []session.Role{session.AgentRole}
-	viewers  = []session.Role{session.Viewer}
+	// A doctor may see whether the sockets can be reached, and nothing else.
+	agents  = []session.Role{session.AgentRole, session.Doctor}
+	viewers = []session.Role{session.Viewer, session.Doctor}
 )
 
 // Routes returns the table of all routes of the public listener.

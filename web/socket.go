@@ -47,6 +47,7 @@ func (s *Server) protectSocket(route *Route, next http.HandlerFunc) http.Handler
 	shake := handshakes[route.Kind]
 	return func(w http.ResponseWriter, r *http.Request) {
 		if err := s.checkHandshake(w.Header(), r, shake); err != nil {
+			s.tellDoctor(w.Header(), r)
 			s.fail(w, r, err)
 			return
 		}
@@ -57,11 +58,15 @@ func (s *Server) protectSocket(route *Route, next http.HandlerFunc) http.Handler
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 		principal, err := s.service.Tokens.Verify(ctx, token, shake.role)
+		if errors.Is(err, session.ErrToken) && route.Allows(session.Doctor) {
+			principal, err = s.service.Tokens.Verify(ctx, token, session.Doctor)
+		}
 		cancel()
 		if err != nil && !refusal(err) {
 			s.fail(w, r, err) // the keyring cannot answer: come again, as after any failed connect
 			return
 		}
+		s.tell(w.Header(), r, principal)
 		r = withPrincipal(r, principal, err)
 		r.Header.Set("Sec-WebSocket-Protocol", shake.subprotocol) // and not the token
 		next(w, r)
@@ -135,6 +140,7 @@ func subprotocols(h http.Header) []string {
 func (s *Server) protectEvents(route *Route, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if err := s.checkFetch(r.Header); err != nil {
+			s.tellDoctor(w.Header(), r)
 			s.fail(w, r, err)
 			return
 		}
@@ -145,6 +151,7 @@ func (s *Server) protectEvents(route *Route, next http.HandlerFunc) http.Handler
 			s.fail(w, r, err)
 			return
 		}
+		s.tell(w.Header(), r, principal)
 		clearDeadlines(w)
 		next(w, withPrincipal(r, principal, nil))
 	}

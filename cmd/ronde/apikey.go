@@ -20,6 +20,17 @@ type apikeyCmd struct {
 	Revoke apikeyRevoke `cmd:"" help:"Revoke a key, at once and for good."`
 }
 
+// Help is the longer text of ronde apikey --help.
+func (apikeyCmd) Help() string {
+	return `A key is what the platform's own systems, or an operator, call the API with. It belongs to one tenant and sees
+nothing of the others. These commands work on the store itself, also beside a running server.
+
+Examples:
+
+    ronde apikey create --tenant acme --role platform
+    ronde apikey list --tenant acme`
+}
+
 type apikeyCreate struct {
 	Tenant string `required:"" placeholder:"NAME" help:"The customer of this installation that the key belongs to."`
 	Role   string `required:"" enum:"platform,operator,auditor" placeholder:"ROLE" help:"platform (everything of its tenant), operator (run missions) or auditor (access log, policy)."`
@@ -29,7 +40,14 @@ type apikeyCreate struct {
 
 // Help is the longer text of ronde apikey create --help.
 func (apikeyCreate) Help() string {
-	return "Only a hash of the key is stored: what is printed here cannot be shown again."
+	return `Only a hash of the key is stored: what is printed here cannot be shown again. It is printed alone, so that a script
+can take it as it is.
+
+Examples:
+
+    ronde apikey create --tenant acme --role platform
+    ronde apikey create --tenant acme --role operator --label night-desk
+    ronde apikey create --tenant acme --role auditor --json`
 }
 
 // Run makes the key.
@@ -92,6 +110,16 @@ type apikeyList struct {
 	JSON   bool   `name:"json" help:"Print JSON."`
 }
 
+// Help is the longer text of ronde apikey list --help.
+func (apikeyList) Help() string {
+	return `Revoked keys are listed too, with the time; the oldest come first. The keys themselves are shown nowhere.
+
+Examples:
+
+    ronde apikey list --tenant acme
+    ronde apikey list --tenant acme --json`
+}
+
 // Run lists the keys.
 func (cmd apikeyList) Run(ctx context.Context, c configs.Config, s streams) error {
 	infos := []keyInfo{}
@@ -123,6 +151,16 @@ func (cmd apikeyList) Run(ctx context.Context, c configs.Config, s streams) erro
 type apikeyRevoke struct {
 	Tenant string `required:"" placeholder:"NAME" help:"The tenant that the key belongs to."`
 	ID     string `arg:"" help:"The key's id, as list shows it."`
+}
+
+// Help is the longer text of ronde apikey revoke --help.
+func (apikeyRevoke) Help() string {
+	return `From the next request on, every node refuses the key. Repeating it is harmless. There is no way back: make a new key
+instead.
+
+Example, with an id from ronde apikey list:
+
+    ronde apikey revoke --tenant acme 0195a7c2-93b0-7d5e-8a41-3f6e0c9b2d17`
 }
 
 // Run revokes the key.

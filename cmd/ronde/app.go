@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -69,16 +70,16 @@ func (a *app) start(ctx context.Context) (err error) {
 	if oneServer {
 		a.log.Warn("keys_on_server_of_store", "advice", "a backup of the whole server, or its archived log, holds the keys to what it holds: keep it no longer than keys, or move --keys to another server")
 	}
-	ring, err := openKeyring(ctx, a.config, root)
-	if err != nil {
-		return err
-	}
-	a.onStop("keyring", func(context.Context) error { return ring.Close() })
 	store, err := a.open(ctx, a.config, a.now)
 	if err != nil {
 		return err
 	}
 	a.onStop("store", func(context.Context) error { return store.Close() })
+	ring, err := openSealingKeyring(ctx, a.config, root, store)
+	if err != nil {
+		return err
+	}
+	a.onStop("keyring", func(context.Context) error { return ring.Close() })
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	bus, err := openBus(ctx, a.config, root, a.log, registry)
@@ -124,7 +125,7 @@ func (a *app) listen(ctx context.Context, registry *prometheus.Registry, hub *tr
 		AgentSocket: http.HandlerFunc(hub.ServeAgent),
 		LiveSocket:  http.HandlerFunc(hub.ServeViewer),
 		LiveEvents:  http.HandlerFunc(hub.ServeEvents),
-		Log:         a.log, Version: version,
+		Log:         a.log, Version: version, TrustedProxies: a.config.Proxies(),
 	}))
 	// Sockets go before their server: it waits for event streams.
 	a.onStop("sockets", func(context.Context) error { hub.Close(); return nil })
@@ -136,9 +137,23 @@ func (a *app) listen(ctx context.Context, registry *prometheus.Registry, hub *tr
 func listenOn(ctx context.Context, flag, address string) (net.Listener, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("--%s %s: %w; stop what uses the port, or choose another", flag, address, err)
+		return nil, fmt.Errorf("--%s %s: %w; %s", flag, address, err, listenAdvice(flag, address, err))
 	}
 	return l, nil
+}
+
+// listenAdvice says what to do about an address that cannot be listened on.
+func listenAdvice(flag, address string, err error) string {
+	_, port, _ := net.SplitHostPort(address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Sprintf("see who has the port with: ss -ltnp 'sport = :%s'; stop that, or choose another address with --%s", port, flag)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Sprintf("ports below 1024 are not for ordinary users: choose a higher one with --%s, behind a proxy, or grant CAP_NET_BIND_SERVICE", flag)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Sprintf("no interface of this machine has that address: choose one that `ip address` shows with --%s", flag)
+	}
+	return fmt.Sprintf("choose another address with --%s", flag)
 }
 
 // closeListener returns a stopper for a listener that its server may have closed already.

@@ -29,7 +29,8 @@ type testApp struct {
 	t        *testing.T
 	setClock func(time.Time)
 	log      *logBuffer
-	key      string // an API key of role platform
+	key      string       // an API key of role platform
+	client   *http.Client // nil: the default one
 }
 
 // logBuffer is a log that may be read while it is written.
@@ -156,7 +157,11 @@ func (a *testApp) call(status int, method, path string, body any) object {
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	resp, err := http.DefaultClient.Do(req)
+	client := a.client
+	if client == nil {
+		client = http.DefaultClient
+	}
+	resp, err := client.Do(req)
 	check(a.t, err)
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(resp.Body)

@@ -35,13 +35,16 @@ names; a flag wins over the environment, the environment over the file.`
 type cli struct {
 	globalFlags `embed:"" group:"Settings:"`
 
-	Serve    serveCmd    `cmd:"" help:"Run a node."`
-	Demo     demoCmd     `cmd:"" help:"Run a node with made-up missions to watch."`
-	Apikey   apikeyCmd   `cmd:"" name:"apikey" help:"Make, list and revoke API keys."`
-	Simulate simulateCmd `cmd:"" help:"Replay recordings or made-up rounds as agents over real sockets."`
-	Migrate  migrateCmd  `cmd:"" help:"Bring the schemas of the store and of the keyring up to date."`
-	Config   configCmd   `cmd:"" help:"Print the effective configuration, passwords hidden."`
-	Version  versionCmd  `cmd:"" help:"Print the version of Ronde and of the Go it was built with."`
+	Serve    serveCmd    `cmd:"" group:"Run it:" help:"Run a node."`
+	Migrate  migrateCmd  `cmd:"" group:"Run it:" help:"Bring the schemas of the store and of the keyring up to date."`
+	Doctor   doctorCmd   `cmd:"" group:"Run it:" help:"Find out whether this installation can work, down to the proxy in front of it."`
+	Config   configCmd   `cmd:"" group:"Run it:" help:"Print the effective configuration, passwords hidden."`
+	Apikey   apikeyCmd   `cmd:"" group:"Let others in:" name:"apikey" help:"Make, list and revoke API keys."`
+	Demo     demoCmd     `cmd:"" group:"Try it:" help:"Run a node with made-up missions to watch."`
+	Simulate simulateCmd `cmd:"" group:"Try it:" help:"Replay recordings or made-up rounds as agents over real sockets."`
+
+	Completion completionCmd `cmd:"" group:"About it:" help:"Print what makes a shell complete this command line."`
+	Version    versionCmd    `cmd:"" group:"About it:" help:"Print the version of Ronde and of the Go it was built with."`
 }
 
 // streams are the standard streams of the process, or a test's own.
@@ -92,6 +95,9 @@ func execute(ctx context.Context, args []string, s streams) error {
 	)
 	if err != nil {
 		return fmt.Errorf("command line: %w", err)
+	}
+	if len(args) > 0 && args[0] == completeWord {
+		return complete(parser.Model, args[1:], s)
 	}
 	parsed, err := parser.Parse(args)
 	switch {

@@ -61,7 +61,7 @@ func TestExitCodes(t *testing.T) {
 		code int
 		says string // on standard output if the code is 0, otherwise on standard error
 	}{
-		{"help", []string{"--help"}, exitOK, "Commands:"},
+		{"help", []string{"--help"}, exitOK, "Run it:"},
 		{"help of a command", []string{"config", "--help"}, exitOK, "passwords hidden"},
 		{"nothing", nil, exitUsage, "expected one of"},
 		{"unknown command", []string{"patrol"}, exitUsage, "patrol"},
@@ -136,7 +136,7 @@ func TestConfigFileFromEnvironment(t *testing.T) {
 // Every setting has a flag of its name, and its value arrives.
 func TestEverySettingIsAFlag(t *testing.T) {
 	values := map[string]string{
-		"listen": "a:1", "ops-listen": "a:2", "public-url": "https://a", "data": "d", "store": "sqlite:s", "bus": "redis://b",
+		"listen": "a:1", "ops-listen": "a:2", "public-url": "https://a", "trusted-proxies": "10.0.0.1", "data": "d", "store": "sqlite:s", "bus": "redis://b",
 		"keys": "file:k", "root-secret-file": "r", "log-level": "warn",
 	}
 	for _, name := range configs.Names() {
@@ -158,7 +158,7 @@ func TestHelpTellsTheDefaults(t *testing.T) {
 }
 
 func TestEveryCommandAndFlagExplainsItself(t *testing.T) {
-	parser, err := kong.New(&cli{})
+	parser, err := kong.New(&cli{}, kong.Name("ronde"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,6 +166,9 @@ func TestEveryCommandAndFlagExplainsItself(t *testing.T) {
 	walk = func(n *kong.Node) {
 		if n.Help == "" && n.Parent != nil {
 			t.Errorf("%s has no help", n.FullPath())
+		}
+		if n.Parent != nil {
+			checkLongHelp(t, n)
 		}
 		for _, f := range n.Flags {
 			if f.Help == "" {
@@ -177,6 +180,41 @@ func TestEveryCommandAndFlagExplainsItself(t *testing.T) {
 		}
 	}
 	walk(parser.Model.Node)
+}
+
+// checkLongHelp looks at the longer help of a command: it says more than the
+// short one and shows examples of this very command, all of which parse.
+func checkLongHelp(t *testing.T, n *kong.Node) {
+	t.Helper()
+	if n.Group == nil && n.Parent.Parent == nil {
+		t.Errorf("%s stands in no group of the help", n.FullPath())
+	}
+	before, examples, found := strings.Cut(n.Detail, "Example")
+	if !found || len(before) <= len(n.Help) {
+		t.Errorf("the longer help of %s says %q, and shows no example", n.FullPath(), n.Detail)
+		return
+	}
+	own := 0
+	for line := range strings.Lines(examples) {
+		line, ok := strings.CutPrefix(line, "    ")
+		if !ok {
+			continue
+		}
+		_, line, _ = strings.Cut(line, n.FullPath())
+		own++
+		line, _, _ = strings.Cut(line, " >")
+		words := append(strings.Fields(n.FullPath())[1:], strings.Fields(strings.TrimSuffix(strings.TrimSpace(line), ")"))...)
+		parser, err := kong.New(&cli{}, kong.Name("ronde"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := parser.Parse(words); err != nil {
+			t.Errorf("an example of %s does not parse: %q: %v", n.FullPath(), words, err)
+		}
+	}
+	if own == 0 {
+		t.Errorf("no example of %s", n.FullPath())
+	}
 }
 
 func TestConfigHidesPasswords(t *testing.T) {

@@ -14,7 +14,13 @@ type configCmd struct {
 // Help is the longer text of ronde config --help.
 func (configCmd) Help() string {
 	return `The output is what "serve" with the same flags and environment would run with, values that follow from
-others filled in. Saved to a file, it can be read with --config once the hidden passwords are put back.`
+others filled in. Saved to a file, it can be read with --config once the hidden passwords are put back.
+
+Examples:
+
+    ronde config
+    ronde config --config /etc/ronde/ronde.yaml --log-level debug
+    ronde config --json`
 }
 
 // Run prints the settings.

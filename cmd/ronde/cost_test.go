@@ -24,7 +24,7 @@ const (
 // default, in processor time at 1,000 pings a second, and says what the two servers spend beside it. The loads take
 // turns.
 func BenchmarkCostOfPing(b *testing.B) {
-	single, cluster := startSingle(b), startCluster(b, size{nodes: 1})
+	single, cluster := startSingle(b), startFleet(b, size{nodes: 1})
 	loads := []*load{
 		{name: "embedded", c: single, spent: []time.Duration{0}, spenders: []spender{
 			{"node", single.nodes[0].spent},
@@ -58,7 +58,7 @@ type spender struct {
 // load is one of the installations that are compared.
 type load struct {
 	name     string
-	c        *cluster
+	c        *fleet
 	spenders []spender
 	spent    []time.Duration // by each, over all spells
 	pings    int
@@ -107,10 +107,10 @@ func ackedBy(all []*crew) (n int) {
 }
 
 // startSingle starts one node on the embedded default.
-func startSingle(b *testing.B) *cluster {
+func startSingle(b *testing.B) *fleet {
 	b.Helper()
-	n := &clusterNode{t: b, public: freeAddress(b), ops: freeAddress(b), env: []string{asProgram + "=1"}}
-	c := &cluster{t: b, nodes: []*clusterNode{n}, url: "http://" + n.public}
+	n := &fleetNode{t: b, public: freeAddress(b), ops: freeAddress(b), env: []string{asProgram + "=1"}}
+	c := &fleet{t: b, nodes: []*fleetNode{n}, url: "http://" + n.public}
 	data := b.TempDir()
 	n.args = []string{"serve", "--listen", n.public, "--ops-listen", n.ops, "--data", data, "--log-level", "warn"}
 	log, err := os.Create(filepath.Join(b.TempDir(), "node.log"))
@@ -126,7 +126,7 @@ func startSingle(b *testing.B) *cluster {
 }
 
 // spent returns the processor time that the node has used.
-func (n *clusterNode) spent() time.Duration { return spentBy(n.t, n.cmd.Process.Pid) }
+func (n *fleetNode) spent() time.Duration { return spentBy(n.t, n.cmd.Process.Pid) }
 
 // clockTicks is how many ticks of processor time Linux counts a second, on every machine that Go runs on.
 const clockTicks = 100

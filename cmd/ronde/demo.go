@@ -23,7 +23,12 @@ type demoCmd struct{}
 func (demoCmd) Help() string {
 	return `Serves on the embedded default in a temporary folder, which is removed at the end, and lets simulated agents walk
 made-up missions around Paris over real sockets. It prints the links to open and says what to look for. --store,
---keys, --bus, --data and --root-secret-file are not used. Stop it with Ctrl-C.`
+--keys, --bus, --data and --root-secret-file are not used. Stop it with Ctrl-C.
+
+Examples:
+
+    ronde demo
+    ronde demo --listen 127.0.0.1:8000 --ops-listen 127.0.0.1:9000`
 }
 
 // story is one mission of the demo.
@@ -77,7 +82,7 @@ func (demoCmd) Run(ctx context.Context, c configs.Config, s streams) (err error)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	d := configs.Default()
-	d.Listen, d.OpsListen, d.PublicURL, d.LogLevel, d.Data = c.Listen, c.OpsListen, c.PublicURL, c.LogLevel, folder
+	d.Listen, d.OpsListen, d.PublicURL, d.TrustedProxies, d.LogLevel, d.Data = c.Listen, c.OpsListen, c.PublicURL, c.TrustedProxies, c.LogLevel, folder
 	a := newApp(d.Resolve(), demoLogger(s, c.LogLevel), time.Now)
 	if err := a.start(ctx); err != nil {
 		return err

@@ -19,7 +19,7 @@ import (
 // their duty; viewers; and a director who pauses the mission and its agents. All come through the balancer.
 type crew struct {
 	t        testing.TB
-	c        *cluster
+	c        *fleet
 	mission  string
 	history  *history
 	rng      *rand.Rand // owned by the director
@@ -46,7 +46,7 @@ const (
 )
 
 // startCrew creates a mission and begins it. Without a director nobody is ever on a break.
-func startCrew(ctx context.Context, c *cluster, seed uint64, directed bool) *crew {
+func startCrew(ctx context.Context, c *fleet, seed uint64, directed bool) *crew {
 	c.t.Helper()
 	w := &crew{t: c.t, c: c, history: newHistory(), rng: rand.New(rand.NewPCG(seed, 1))}
 	now := time.Now()

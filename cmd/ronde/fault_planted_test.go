@@ -108,14 +108,14 @@ func serveWith(ctx context.Context, plant func(session.Store) session.Store, arg
 }
 
 // slowTransitions makes every transition take a while between reading the clock and its commit.
-func (c *cluster) slowTransitions() {
+func (c *fleet) slowTransitions() {
 	c.t.Helper()
 	check(c.t, c.exec(`CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.4); RETURN NEW; END $$`,
 		`CREATE TRIGGER slow BEFORE UPDATE ON missions FOR EACH ROW EXECUTE FUNCTION slow()`))
 }
 
 // unlock takes the lock out of the judging function.
-func (c *cluster) unlock() {
+func (c *fleet) unlock() {
 	c.t.Helper()
 	const lock = " FOR SHARE SKIP LOCKED"
 	var definition string
@@ -130,7 +130,7 @@ func (c *cluster) unlock() {
 
 // TestSlowTransitions is the sound counterpart of the planted bug without a lock.
 func TestSlowTransitions(t *testing.T) {
-	c := startCluster(t, size{nodes: 2})
+	c := startFleet(t, size{nodes: 2})
 	c.slowTransitions()
 	f := fault{name: "none", inject: nothing}
 	if o := f.try(c, 1, 4*testPatience); o.err != nil || o.wrong() != "" {
@@ -142,21 +142,21 @@ func TestSlowTransitions(t *testing.T) {
 func TestPlantedBugsAreCaught(t *testing.T) {
 	for _, c := range []struct {
 		bug   string
-		plant func(*cluster)
+		plant func(*fleet)
 		fault string
 		seed  uint64 // of a trial in which it shows: not every bug does in each
 		shows func(trial) bool
 	}{
 		{"published before it was stored", nil, "none", 1, func(o trial) bool { return o.unstored > 0 && o.lost > 0 }},
 		{"nothing is reconciled", nil, "bus killed", 1, func(o trial) bool { return o.told == 0 || o.err != nil }},
-		{"nothing is locked", func(c *cluster) { c.slowTransitions(); c.unlock() }, "none", 2, func(o trial) bool { return o.outside > 0 }},
+		{"nothing is locked", func(c *fleet) { c.slowTransitions(); c.unlock() }, "none", 2, func(o trial) bool { return o.outside > 0 }},
 	} {
 		t.Run(c.bug, func(t *testing.T) {
 			bug := c.bug
 			if bugs[bug] == nil {
 				bug = ""
 			}
-			cluster := startCluster(t, size{nodes: 2, bug: bug})
+			cluster := startFleet(t, size{nodes: 2, bug: bug})
 			if c.plant != nil {
 				c.plant(cluster)
 			}

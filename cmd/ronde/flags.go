@@ -10,6 +10,7 @@ type globalFlags struct {
 	Listen         *string `placeholder:"HOST:PORT" help:"Address of the public HTTP: API, sockets, pages. Default: 127.0.0.1:8080."`
 	OpsListen      *string `placeholder:"HOST:PORT" help:"Address of the private HTTP: metrics, health, profiles. Default: 127.0.0.1:9090."`
 	PublicURL      *string `name:"public-url" placeholder:"ORIGIN" help:"Origin that browsers see, such as https://ronde.example; checked on every upgrade. Default: follows from --listen."`
+	TrustedProxies *string `placeholder:"LIST" help:"Addresses and prefixes, with commas between, of the proxies whose X-Forwarded-For is believed, such as 10.0.0.5,10.1.0.0/24. Default: none."`
 	Data           *string `placeholder:"DIR" help:"Folder of the embedded database and keyring. Default: ./data."`
 	Store          *string `placeholder:"STORE" help:"Where missions and positions live: sqlite:, sqlite:PATH or postgres://… Default: sqlite: in the data folder."`
 	Bus            *string `placeholder:"BUS" help:"What carries progress between nodes: mem:, redis://…, rediss://… or redis-cluster://host,host. Default: mem:, for one node."`
@@ -25,6 +26,7 @@ func (g *globalFlags) given() map[string]string {
 		"listen":           g.Listen,
 		"ops-listen":       g.OpsListen,
 		"public-url":       g.PublicURL,
+		"trusted-proxies":  g.TrustedProxies,
 		"data":             g.Data,
 		"store":            g.Store,
 		"bus":              g.Bus,

@@ -17,7 +17,14 @@ type migrateCmd struct{}
 func (migrateCmd) Help() string {
 	return `For PostgreSQL, the roles of --store and of --keys must be allowed to create roles and schema objects; serve itself
 needs only logins that are members of ronde_app and of ronde_keys. Repeating it is harmless, also from several machines
-at once. The embedded database is brought up to date by every command that opens it; a keyring in a folder has no schema.`
+at once. The embedded database is brought up to date by every command that opens it; a keyring in a folder has no schema.
+
+There is no way back: a node of an older version refuses a newer schema, and says so.
+
+Examples:
+
+    ronde migrate --store postgres://postgres@db/ronde --keys postgres://postgres@vault/keys
+    ronde migrate --config /etc/ronde/ronde.yaml --store postgres://owner@db/ronde`
 }
 
 // Run migrates.

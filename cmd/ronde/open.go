@@ -30,7 +30,7 @@ func openStore(ctx context.Context, c configs.Config, now func() time.Time) (ses
 	if scheme == "sqlite" {
 		s, err := sqlite.Open(ctx, path, now)
 		if err != nil {
-			return nil, fmt.Errorf("--store: %w", err)
+			return nil, fmt.Errorf("--store: %w", explainFolder(c, filepath.Dir(path), err))
 		}
 		return s, nil
 	}
@@ -107,10 +107,7 @@ func openBus(ctx context.Context, c configs.Config, root session.RootSecret, log
 func rootSecret(c configs.Config) (session.RootSecret, error) {
 	root, err := session.LoadRootSecret(c.RootSecretFile)
 	if errors.Is(err, fs.ErrNotExist) && c.Embedded() {
-		if err := os.MkdirAll(filepath.Dir(c.RootSecretFile), 0o700); err != nil {
-			return root, fmt.Errorf("--root-secret-file: %w", err)
-		}
-		root, err = session.CreateRootSecret(c.RootSecretFile)
+		root, err = createRootSecret(c)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return root, fmt.Errorf("--root-secret-file: %w; make one with: (umask 077; openssl rand -hex 32 > FILE), the same file on every node", err)
@@ -119,6 +116,14 @@ func rootSecret(c configs.Config) (session.RootSecret, error) {
 		return root, fmt.Errorf("--root-secret-file: %w", err)
 	}
 	return root, nil
+}
+
+func createRootSecret(c configs.Config) (root session.RootSecret, err error) {
+	folder := filepath.Dir(c.RootSecretFile)
+	if err = os.MkdirAll(folder, 0o700); err == nil {
+		root, err = session.CreateRootSecret(c.RootSecretFile)
+	}
+	return root, explainFolder(c, folder, err)
 }
 
 // newLogger returns the log of a process: JSON lines on standard error.

@@ -14,7 +14,17 @@ type serveCmd struct{}
 // Help is the longer text of ronde serve --help.
 func (serveCmd) Help() string {
 	return `Without any flag it runs on the embedded default: database, keyring and root secret in ./data, one process.
-SIGTERM drains: not ready any more, sockets closed with 1001, what was received stored and answered.`
+SIGTERM drains: not ready any more, sockets closed with 1001, what was received stored and answered.
+
+Several nodes share a PostgreSQL database, a bus, a keyring and the root secret, and stand behind any proxy that passes
+WebSockets on; ronde doctor tells whether it does. The folder configs of the source has files for compose, systemd,
+HAProxy, nginx and Caddy.
+
+Examples:
+
+    ronde serve
+    ronde serve --public-url https://ronde.example --trusted-proxies 10.0.0.5
+    ronde serve --config /etc/ronde/ronde.yaml --store postgres://ronde@db/ronde --root-secret-file /run/secrets/ronde`
 }
 
 // Run serves until ctx is done.

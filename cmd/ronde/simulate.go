@@ -46,7 +46,15 @@ func (simulateCmd) Help() string {
 	return `Replays recordings, or walks made-up rounds, as the phones of agents: with the gaps, jumps and order of the
 recording, buffering without a network and sending again what was not acknowledged. Points without a time are skipped
 and counted. Without --begin it waits for the mission to begin. The exit code is 1 if the server left anything
-unanswered.`
+unanswered.
+
+The token of an agent comes from the API: POST /v1/missions/{id}/agents/{agent}/token.
+
+Examples, with the token in RONDE_TOKEN:
+
+    ronde simulate --begin --end --duration 10s
+    ronde simulate --gpx round.gpx --speed 20 --offline 30s-90s
+    ronde simulate --url https://ronde.example --token-file tokens.txt --loop`
 }
 
 // Run simulates the agents until all are done or ctx ends, and prints the report.

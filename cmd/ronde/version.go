@@ -55,6 +55,17 @@ type versionCmd struct {
 	JSON bool `name:"json" help:"Print JSON."`
 }
 
+// Help is the longer text of ronde version --help.
+func (versionCmd) Help() string {
+	return `Says what this binary was made from: the version, the Go that built it, the platform and, where the build could see
+them, the commit and whether the sources differed from it. It reads no settings.
+
+Examples:
+
+    ronde version
+    ronde version --json`
+}
+
 // Run prints the version.
 func (cmd versionCmd) Run(s streams) error {
 	if cmd.JSON {

@@ -105,9 +105,7 @@ func (f *Folder) layOut() error {
 	return nil
 }
 
-// ID returns the identity that the keyring was given when it was made. A store
-// that remembers it can tell a folder that is empty because it is new from one
-// that is empty because a disk is not mounted.
+// ID implements session.Keyring.
 func (f *Folder) ID() uuid.UUID { return f.id }
 
 // Close releases the folder. Calls that come later return

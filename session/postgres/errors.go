@@ -20,6 +20,8 @@ const (
 	readOnly            = "25006"
 	serialization       = "40001"
 	deadlock            = "40P01"
+
+	insufficientPrivilege = "42501"
 )
 
 // storeError turns an error of the driver into one of the domain.

@@ -114,7 +114,7 @@ func checkJudge(ctx context.Context, conn *pgx.Conn, super bool) error {
 // migrateError says what to do about an error of a migration.
 func migrateError(err error) error {
 	var pg *pgconn.PgError
-	if errors.As(err, &pg) && pg.Code == "42501" {
+	if errors.As(err, &pg) && pg.Code == insufficientPrivilege {
 		return fmt.Errorf("migrate: this login may not do that; use a superuser, or the database's owner as a member of ronde_owner and ronde_judge: %w", err)
 	}
 	return fmt.Errorf("migrate: %w", err)
@@ -131,15 +131,22 @@ func Version(ctx context.Context, dsn string) (int64, error) {
 		return 0, storeError(err)
 	}
 	defer conn.Close(ctx)
+	version, err := versionOf(ctx, conn)
+	return version, storeError(err)
+}
+
+// versionOf returns the schema version of a database, 0 if it was never
+// migrated, and otherwise makes the connection act as ronde_app: a member may
+// have to become it to see its tables. Its errors are the driver's.
+func versionOf(ctx context.Context, conn *pgx.Conn) (int64, error) {
 	var known bool
 	if err := conn.QueryRow(ctx, "SELECT to_regclass('public."+versionTable+"') IS NOT NULL").Scan(&known); err != nil || !known {
-		return 0, storeError(err)
+		return 0, err
 	}
-	// A member of ronde_app may have to become it to see its tables.
 	if _, err := conn.Exec(ctx, "SET ROLE ronde_app"); err != nil {
-		return 0, storeError(err)
+		return 0, fmt.Errorf("the login must be a member of ronde_app, by GRANT ronde_app TO it: %w", err)
 	}
 	var version sql.NullInt64
-	err = conn.QueryRow(ctx, "SELECT max(version_id) FROM public."+versionTable+" WHERE is_applied").Scan(&version)
-	return version.Int64, storeError(err)
+	err := conn.QueryRow(ctx, "SELECT max(version_id) FROM public."+versionTable+" WHERE is_applied").Scan(&version)
+	return version.Int64, err
 }

@@ -28,21 +28,9 @@ var (
 // crash leaves the old schema or the new one. How many were applied is kept in
 // SQLite's user_version.
 func migrate(t *tx) error {
-	var id, version, tables int
-	if err := queryer(t.query).one([]any{&id, &version, &tables},
-		"SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema) FROM pragma_application_id, pragma_user_version"); err != nil {
-		return fmt.Errorf("read schema version: %w", err)
-	}
-	steps, err := fs.Glob(migrations, "migrations/*.sql")
-	switch {
-	case err != nil:
+	version, steps, err := schemaOf(t.query)
+	if err != nil || version == len(steps) {
 		return err
-	case id != applicationID && (id != 0 || tables != 0):
-		return errForeign
-	case version > len(steps):
-		return fmt.Errorf("%w (schema %d; this one knows %d)", errNewer, version, len(steps))
-	case version == len(steps):
-		return nil
 	}
 	for _, step := range steps[version:] {
 		text, err := migrations.ReadFile(step)
@@ -54,6 +42,26 @@ func migrate(t *tx) error {
 		}
 	}
 	return t.script(fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d", applicationID, len(steps)))
+}
+
+// schemaOf returns how many steps a database has had, and all steps that there
+// are. It refuses a database that has had others.
+func schemaOf(q queryer) (version int, steps []string, err error) {
+	var id, tables int
+	if err := q.one([]any{&id, &version, &tables},
+		"SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema) FROM pragma_application_id, pragma_user_version"); err != nil {
+		return 0, nil, fmt.Errorf("read schema version: %w", err)
+	}
+	steps, err = fs.Glob(migrations, "migrations/*.sql")
+	switch {
+	case err != nil:
+		return 0, nil, err
+	case id != applicationID && (id != 0 || tables != 0):
+		return 0, nil, errForeign
+	case version > len(steps):
+		return 0, nil, fmt.Errorf("%w (schema %d; this one knows %d)", errNewer, version, len(steps))
+	}
+	return version, steps, nil
 }
 
 // script runs several statements, none of which is kept.

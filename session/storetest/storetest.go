@@ -49,6 +49,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		run  func(w *world)
 	}{
 		{"Now", testNow},
+		{"Keyring", testKeyring},
 		{"Tenants", testTenants},
 		{"APIKeys", testAPIKeys},
 		{"Notices", testNotices},

@@ -5,6 +5,8 @@ package keyringtest
 import (
 	"testing"
 
+	"github.com/google/uuid"
+
 	"ronde/session"
 )
 
@@ -20,6 +22,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		name string
 		run  func(t *testing.T, open Opener)
 	}{
+		{"ID", identity},
 		{"SaltIsMadeOnce", saltIsMadeOnce},
 		{"SaltsDiffer", saltsDiffer},
 		{"SaltOfThePast", saltOfThePast},
@@ -46,5 +49,13 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 				return ring
 			})
 		})
+	}
+}
+
+// identity: every handle on a keyring knows it by the same name.
+func identity(t *testing.T, open Opener) {
+	id := open(t).ID()
+	if id == uuid.Nil || open(t).ID() != id {
+		t.Errorf("the identity is %v, then %v", id, open(t).ID())
 	}
 }

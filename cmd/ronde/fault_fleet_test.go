@@ -26,21 +26,21 @@ import (
 	"ronde/tracker/redisbus/redistest"
 )
 
-// cluster is what a company that outgrew one machine runs: nodes of ronde serve as processes of their own behind HAProxy,
+// fleet is what a company that outgrew one machine runs: nodes of ronde serve as processes of their own behind HAProxy,
 // one PostgreSQL, one Redis. Every node reaches the two over links of its own, which the test can cut.
-type cluster struct {
+type fleet struct {
 	t     testing.TB
 	pg    *pgtest.Server
 	dsn   string
 	redis []*redistest.Server // one, or the masters of a Redis Cluster
 	slots *redistest.Cluster  // nil without one
-	nodes []*clusterNode
+	nodes []*fleetNode
 	url   string // of the balancer, the public URL of every node
 	key   string // an API key of role platform
 }
 
-// clusterNode is one node: a process that can be killed, frozen and cut off from what it depends on.
-type clusterNode struct {
+// fleetNode is one node: a process that can be killed, frozen and cut off from what it depends on.
+type fleetNode struct {
 	t      testing.TB
 	args   []string
 	env    []string
@@ -58,9 +58,9 @@ type size struct {
 	bug     string // planted in every node; "" for none
 }
 
-func startCluster(t testing.TB, s size) *cluster {
+func startFleet(t testing.TB, s size) *fleet {
 	t.Helper()
-	c := &cluster{t: t, pg: pgtest.StartPrivate(t)}
+	c := &fleet{t: t, pg: pgtest.StartPrivate(t)}
 	c.dsn = newDatabase(t, c.pg)
 	check(t, c.exec(`CREATE ROLE ronde_node LOGIN`, `GRANT ronde_app TO ronde_node`))
 	if s.masters > 0 {
@@ -85,9 +85,9 @@ func startCluster(t testing.TB, s size) *cluster {
 	return c
 }
 
-func (c *cluster) addNode(i int, data, bug string) {
+func (c *fleet) addNode(i int, data, bug string) {
 	c.t.Helper()
-	n := &clusterNode{t: c.t, public: freeAddress(c.t), ops: freeAddress(c.t)}
+	n := &fleetNode{t: c.t, public: freeAddress(c.t), ops: freeAddress(c.t)}
 	store, storeLink := link(c.t, c.nodeDSN())
 	n.links = append(n.links, storeLink)
 	var bus string
@@ -116,10 +116,10 @@ func (c *cluster) addNode(i int, data, bug string) {
 }
 
 // nodeDSN is the database as the nodes see it: with a login that may only what the application may.
-func (c *cluster) nodeDSN() string { return strings.Replace(c.dsn, "//postgres@", "//ronde_node@", 1) }
+func (c *fleet) nodeDSN() string { return strings.Replace(c.dsn, "//postgres@", "//ronde_node@", 1) }
 
 // onDatabase lends out a connection of the database's superuser.
-func (c *cluster) onDatabase(ctx context.Context, do func(*pgx.Conn) error) error {
+func (c *fleet) onDatabase(ctx context.Context, do func(*pgx.Conn) error) error {
 	conn, err := pgx.Connect(ctx, c.dsn)
 	if err != nil {
 		return err
@@ -128,7 +128,7 @@ func (c *cluster) onDatabase(ctx context.Context, do func(*pgx.Conn) error) erro
 }
 
 // exec runs statements as the database's superuser.
-func (c *cluster) exec(statements ...string) error {
+func (c *fleet) exec(statements ...string) error {
 	return c.onDatabase(c.t.Context(), func(conn *pgx.Conn) error {
 		for _, s := range statements {
 			if _, err := conn.Exec(c.t.Context(), s); err != nil {
@@ -140,7 +140,7 @@ func (c *cluster) exec(statements ...string) error {
 }
 
 // newKey makes an API key over a path of its own, as an administrator does.
-func (c *cluster) newKey(args ...string) string {
+func (c *fleet) newKey(args ...string) string {
 	c.t.Helper()
 	out, err := program(c.t, append([]string{"apikey", "create", "--tenant", "acme", "--role", "platform"}, args...)...).Output()
 	check(c.t, err)
@@ -169,7 +169,7 @@ func link(t testing.TB, target string) (string, *toxiproxy.Proxy) {
 func freeAddress(t testing.TB) string { return fmt.Sprintf("127.0.0.1:%d", redistest.FreePort(t)) }
 
 // start starts the node and waits until it is ready.
-func (n *clusterNode) start() {
+func (n *fleetNode) start() {
 	n.t.Helper()
 	n.cmd = program(n.t, n.args...)
 	n.cmd.Env = append(os.Environ(), n.env...)
@@ -178,7 +178,7 @@ func (n *clusterNode) start() {
 	poll(n.t, "a node that is ready", func() error { return n.ready() })
 }
 
-func (n *clusterNode) ready() error {
+func (n *fleetNode) ready() error {
 	ctx, cancel := context.WithTimeout(n.t.Context(), 2*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.ops+"/readyz", nil)
@@ -217,12 +217,12 @@ func poll(t testing.TB, what string, try func() error) {
 }
 
 // kill ends the node at once, as a machine that loses power does.
-func (n *clusterNode) kill() { n.end(syscall.SIGKILL) }
+func (n *fleetNode) kill() { n.end(syscall.SIGKILL) }
 
 // drain ends the node as an orderly restart does.
-func (n *clusterNode) drain() { n.end(syscall.SIGTERM) }
+func (n *fleetNode) drain() { n.end(syscall.SIGTERM) }
 
-func (n *clusterNode) end(s syscall.Signal) {
+func (n *fleetNode) end(s syscall.Signal) {
 	if n.cmd == nil {
 		return
 	}
@@ -235,15 +235,15 @@ func (n *clusterNode) end(s syscall.Signal) {
 }
 
 // freeze halts the process where it stands; thaw lets it go on.
-func (n *clusterNode) freeze() error { return n.cmd.Process.Signal(syscall.SIGSTOP) }
-func (n *clusterNode) thaw() error   { return n.cmd.Process.Signal(syscall.SIGCONT) }
+func (n *fleetNode) freeze() error { return n.cmd.Process.Signal(syscall.SIGSTOP) }
+func (n *fleetNode) thaw() error   { return n.cmd.Process.Signal(syscall.SIGCONT) }
 
 // isolate lets nothing through between the node and what it depends on, in neither direction, without closing a
 // connection: the network is gone and nobody says so.
-func (n *clusterNode) isolate() error { return n.poison(`"timeout"`, `{"timeout":0}`) }
+func (n *fleetNode) isolate() error { return n.poison(`"timeout"`, `{"timeout":0}`) }
 
 // poison spoils both directions of every link of the node in one way. rejoin mends them, and closes what was held up.
-func (n *clusterNode) poison(kind, attributes string) error {
+func (n *fleetNode) poison(kind, attributes string) error {
 	var errs []error
 	for _, l := range n.links {
 		for _, stream := range []string{"upstream", "downstream"} {
@@ -254,14 +254,14 @@ func (n *clusterNode) poison(kind, attributes string) error {
 	return errors.Join(errs...)
 }
 
-func (n *clusterNode) rejoin() {
+func (n *fleetNode) rejoin() {
 	for _, l := range n.links {
 		l.Toxics.ResetToxics(n.t.Context())
 	}
 }
 
 // cut closes every connection to what the node depends on, whatever is under way, and lets it connect anew.
-func (n *clusterNode) cut() error {
+func (n *fleetNode) cut() error {
 	var errs []error
 	for _, l := range n.links {
 		l.Stop()
@@ -270,7 +270,7 @@ func (n *clusterNode) cut() error {
 	return errors.Join(errs...)
 }
 
-func (n *clusterNode) showLog() {
+func (n *fleetNode) showLog() {
 	b, err := os.ReadFile(n.log.Name())
 	check(n.t, err)
 	if lines := bytes.SplitAfter(b, []byte("\n")); len(lines) > 30 {
@@ -280,7 +280,7 @@ func (n *clusterNode) showLog() {
 }
 
 // startBalancer starts HAProxy before the nodes. It sends nothing to a node that says it is not ready.
-func startBalancer(t testing.TB, address string, nodes []*clusterNode) {
+func startBalancer(t testing.TB, address string, nodes []*fleetNode) {
 	t.Helper()
 	var b strings.Builder
 	fmt.Fprintf(&b, "defaults\n mode http\n timeout connect 2s\n timeout client 60s\n timeout server 60s\n timeout tunnel 1h\n"+
@@ -317,7 +317,7 @@ func (e statusError) Error() string { return fmt.Sprintf("%d %s", e.status, e.bo
 
 // ask makes a REST call as the platform through the balancer, again and again while the cluster cannot answer: what it
 // asks for is either a reading or something that may be repeated.
-func (c *cluster) ask(ctx context.Context, method, path string, body any) (object, error) {
+func (c *fleet) ask(ctx context.Context, method, path string, body any) (object, error) {
 	var raw []byte
 	if body != nil {
 		raw, _ = json.Marshal(body) // objects of strings and numbers always marshal
@@ -338,7 +338,7 @@ func (c *cluster) ask(ctx context.Context, method, path string, body any) (objec
 	}
 }
 
-func (c *cluster) askOnce(ctx context.Context, method, path string, body []byte) (object, error) {
+func (c *fleet) askOnce(ctx context.Context, method, path string, body []byte) (object, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, c.url+path, bytes.NewReader(body))

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v4"
+
+	"ronde/session"
+	"ronde/session/postgres"
+	"ronde/session/postgres/pgtest"
+)
+
+// TestComposeHealthcheck runs the command by which compose learns whether a node
+// is ready, on a node that is and on one that is not.
+func TestComposeHealthcheck(t *testing.T) {
+	var compose struct {
+		Services map[string]struct{ Healthcheck struct{ Test []string } }
+	}
+	check(t, yaml.Unmarshal([]byte(shipped(t, "compose.yaml")), &compose))
+	healthy := func(address string) error {
+		test := compose.Services["ronde1"].Healthcheck.Test
+		if len(test) != 4 || test[0] != "CMD" {
+			t.Fatalf("the health check is %q", test)
+		}
+		command := replace(t, test[3], "/dev/tcp/127.0.0.1/9090", "/dev/tcp/"+strings.Replace(address, ":", "/", 1))
+		return exec.CommandContext(t.Context(), test[1], test[2], command).Run()
+	}
+	a := startConfigured(t, embedded(t.TempDir()))
+	if err := healthy(a.ops.Addr().String()); err != nil {
+		t.Errorf("a node that is ready: %v", err)
+	}
+	unready := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+	defer unready.Close()
+	if healthy(strings.TrimPrefix(unready.URL, "http://")) == nil {
+		t.Error("a node that is not ready is taken for healthy")
+	}
+	check(t, a.stop())
+	if healthy(a.ops.Addr().String()) == nil {
+		t.Error("a node that is gone is taken for healthy")
+	}
+}
+
+// TestComposeRoles makes a database as compose does: first the login of the
+// nodes, then, as the owner, the schema. The doctor finds the login as it should
+// be.
+func TestComposeRoles(t *testing.T) {
+	server := pgtest.StartPrivate(t) // roles belong to the whole server, and this one has none yet
+	dsn := server.CreateDB(t)
+	folder := t.TempDir()
+	password := filepath.Join(folder, "node.password")
+	check(t, os.WriteFile(password, []byte("a 'quoted' password\n"), 0o600))
+	script := filepath.Join(folder, "roles.sql")
+	check(t, os.WriteFile(script, []byte(replace(t, shipped(t, "postgres-roles.sql"), "/run/secrets/node.password", password)), 0o600))
+	out, err := exec.CommandContext(t.Context(), "psql", "--no-psqlrc", "--set", "ON_ERROR_STOP=1", "--file", script, dsn).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	check(t, postgres.Migrate(t.Context(), dsn))
+	secret := filepath.Join(folder, "root.secret")
+	_, err = session.CreateRootSecret(secret)
+	check(t, err)
+	node := asLogin(t, dsn, "ronde")
+	d := diagnose(t, idleNode(filepath.Join(folder, "data"), "--store", node, "--root-secret-file", secret)...)
+	d.green("bus public-url url files")
+	d.want("role", verdictOK, "ronde is a member of ronde_app")
+}

@@ -1,0 +1,37 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"ronde/session"
+)
+
+// KeyringID returns the identity of the keyring that was adopted, or the zero
+// UUID.
+func (s *Store) KeyringID(ctx context.Context) (id uuid.UUID, err error) {
+	err = s.read(ctx, func(q queryer) error { return adopted(q, &id) })
+	return id, err
+}
+
+// AdoptKeyring remembers id unless another keyring was adopted before, and
+// returns the one that is remembered.
+func (s *Store) AdoptKeyring(ctx context.Context, id uuid.UUID) (remembered uuid.UUID, err error) {
+	err = s.write(ctx, func(t *tx) error {
+		if _, err := t.exec("INSERT INTO keyring (one, id) VALUES (1, ?) ON CONFLICT DO NOTHING", id); err != nil {
+			return err
+		}
+		return adopted(t.query, &remembered)
+	})
+	return remembered, err
+}
+
+func adopted(q queryer, id *uuid.UUID) error {
+	err := q.one([]any{id}, "SELECT id FROM keyring")
+	if errors.Is(err, session.ErrNotFound) {
+		return nil
+	}
+	return err
+}
