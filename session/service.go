@@ -74,11 +74,15 @@ func (s *Service) Mission(ctx context.Context, tenant string, id uuid.UUID) (*Mi
 	return m, nil
 }
 
-// Missions lists a tenant's missions, newest first, as they stand at the
-// store's time, beginning after the one that the cursor names (zero: at the
-// newest).
-func (s *Service) Missions(ctx context.Context, tenant string, after uuid.UUID, limit int) ([]*Mission, error) {
-	list, err := s.Store.Missions(ctx, tenant, after, limit)
+// Missions lists the missions of a tenant that f selects, newest first, as they
+// stand at the store's time, beginning after the id given (zero: at the newest).
+// ErrInvalid for a filter that is not valid.
+func (s *Service) Missions(ctx context.Context, tenant string, f MissionFilter, after uuid.UUID, limit int) ([]*Mission, error) {
+	f.From, f.To = Millis(f.From), Millis(f.To)
+	if err := f.Validate(); err != nil {
+		return nil, err
+	}
+	list, err := s.Store.Missions(ctx, tenant, f, after, limit)
 	for _, m := range list {
 		m.Settle(m.ReadAt)
 	}

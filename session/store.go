@@ -54,9 +54,11 @@ type Store interface {
 	// Mission returns a mission as it stands, with ReadAt set. It is not
 	// settled: a mission past its deadline may still read active.
 	Mission(ctx context.Context, tenant string, id uuid.UUID) (*Mission, error)
-	// Missions lists a tenant's missions, newest first, beginning after the
-	// one named by the cursor (zero: at the newest).
-	Missions(ctx context.Context, tenant string, after uuid.UUID, limit int) ([]*Mission, error)
+	// Missions lists the missions of a tenant that f selects, newest first,
+	// beginning after the id given, which need not be that of a mission (zero:
+	// at the newest). f is valid. What it says of states holds for the missions
+	// as Settle leaves them at their ReadAt, which is the same for all.
+	Missions(ctx context.Context, tenant string, f MissionFilter, after uuid.UUID, limit int) ([]*Mission, error)
 	// UpdateMission locks a mission against every other change and against
 	// judging, reads it and the clock (ReadAt) after that, and lets change
 	// alter it; then stores what changed: state, plan, agents, windows. In the

@@ -29,6 +29,8 @@ var (
 	aliasName  = regexp.MustCompile(`^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,31}$`)
 )
 
+const agentRule = "must be 1 to 64 letters, digits or . _ @ - and begin with a letter or digit"
+
 // ValidateTenant returns ErrInvalid unless name can name a tenant: lower-case
 // letters, digits and hyphens, at most 63 of them.
 func ValidateTenant(name string) error {
@@ -128,7 +130,7 @@ func (m *Mission) validateAgents() error {
 		field := fmt.Sprintf("agents[%d]", i)
 		switch {
 		case !agentName.MatchString(a.ID):
-			return ErrInvalid.At(field + ".agent").Because("must be 1 to 64 letters, digits or . _ @ - and begin with a letter or digit")
+			return ErrInvalid.At(field + ".agent").Because(agentRule)
 		case !aliasName.MatchString(a.Alias):
 			return ErrInvalid.At(field + ".alias").Because("must be 1 to 32 letters, digits, spaces or . _ - and begin with a letter or digit")
 		case ids[a.ID]:

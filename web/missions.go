@@ -8,18 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"ronde/session"
 )
 
 type missionParams struct {
 	ID string `path:"id" doc:"The mission, a UUIDv7"`
-}
-
-type pageParams struct {
-	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	Cursor string `query:"cursor" maxLength:"200" doc:"The next_cursor of the page before"`
 }
 
 // page is one page of a list. The cursor is null on the last one.
@@ -37,37 +30,6 @@ func (s *Server) createMission(ctx context.Context, r *request[none, missionRequ
 		return nil, err
 	}
 	return newMissionReply(m), nil
-}
-
-func (s *Server) listMissions(ctx context.Context, r *request[pageParams, none]) (*page[*missionReply], error) {
-	after, err := parseMissionCursor(r.Params.Cursor)
-	if err != nil {
-		return nil, err
-	}
-	list, err := s.service.Missions(ctx, r.Principal.Tenant, after, r.Params.Limit+1)
-	if err != nil {
-		return nil, err
-	}
-	p := &page[*missionReply]{Items: []*missionReply{}}
-	for _, m := range list[:min(len(list), r.Params.Limit)] {
-		p.Items = append(p.Items, newMissionReply(m))
-	}
-	if len(list) > r.Params.Limit {
-		last := list[r.Params.Limit-1].ID
-		p.NextCursor = orNull(encodeCursor(last[:]))
-	}
-	return p, nil
-}
-
-func parseMissionCursor(text string) (uuid.UUID, error) {
-	if text == "" {
-		return uuid.Nil, nil
-	}
-	b, err := decodeCursor(text)
-	if err != nil || len(b) != len(uuid.UUID{}) {
-		return uuid.Nil, errCursor
-	}
-	return uuid.UUID(b), nil
 }
 
 func (s *Server) getMission(ctx context.Context, r *request[missionParams, none]) (*missionReply, error) {

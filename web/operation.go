@@ -47,7 +47,11 @@ func operation[P, B, O any](handle func(*Server, context.Context, *request[P, B]
 				req, w := humago.Unwrap(hc)
 				req.Header.Del("Accept") // there is one form, whatever is asked for
 				body := new(B)
-				if err := readBody(w, req, body); err != nil {
+				err := readBody(w, req, body)
+				if err == nil {
+					err = checkQuery(req.URL.RawQuery, hc.Operation())
+				}
+				if err != nil {
 					s.fail(w, req, err)
 					return
 				}

@@ -164,6 +164,7 @@ func init() {
 		if len(errs) > 0 && errors.As(errs[0], &detail) {
 			p.Detail = detail.Message // never detail.Value: it is what was sent
 			_, field, _ := strings.Cut(detail.Location, ".")
+			field, _, _ = strings.Cut(field, "[") // of a list of values, the parameter
 			p.Field = memberName(field)
 		}
 		return p

@@ -61,12 +61,12 @@ func queueAgents(b *pgx.Batch, tenant string, mission uuid.UUID, agents []sessio
 }
 
 // The clock is read before the mission, so that ReadAt never claims to know
-// more than was read.
+// more than was read. A later statement of the transaction that selects by the
+// time has it as readAt.
 const (
-	readClock    = "SELECT ronde_now()"
-	readMission  = "SELECT " + missionColumns + " FROM mission_rows WHERE tenant = $1 AND id = $2"
-	readMissions = "SELECT " + missionColumns + ` FROM mission_rows
-		WHERE tenant = $1 AND ($2 = '00000000-0000-0000-0000-000000000000'::uuid OR id < $2) ORDER BY id DESC LIMIT $3`
+	readClock   = "SELECT set_config('ronde.read_at', ronde_now()::text, true)::timestamptz"
+	readAt      = "current_setting('ronde.read_at')::timestamptz"
+	readMission = "SELECT " + missionColumns + " FROM mission_rows WHERE tenant = $1 AND id = $2"
 )
 
 // Mission implements session.Store.
@@ -82,15 +82,6 @@ func (s *Store) Mission(ctx context.Context, tenant string, id uuid.UUID) (*sess
 		return nil, err
 	}
 	return found[0], nil
-}
-
-// Missions implements session.Store.
-func (s *Store) Missions(ctx context.Context, tenant string, after uuid.UUID, limit int) ([]*session.Mission, error) {
-	var found []*session.Mission
-	err := s.inTenant(ctx, tenant, func(b *pgx.Batch) {
-		queueMissions(b, &found, readMissions, tenant, after, limit)
-	})
-	return found, err
 }
 
 // queueMissions queues the reading of the clock, which it returns, and then of

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -56,18 +57,56 @@ func (s *Store) Mission(ctx context.Context, tenant string, id uuid.UUID) (m *se
 	return m, err
 }
 
-// Missions lists a tenant's missions, newest first: their ids sort by the time
-// they were made.
-func (s *Store) Missions(ctx context.Context, tenant string, after uuid.UUID, limit int) (list []*session.Mission, err error) {
+// Missions lists the missions of a tenant that f selects, newest first: their ids
+// sort by the time they were made.
+func (s *Store) Missions(ctx context.Context, tenant string, f session.MissionFilter, after uuid.UUID, limit int) (list []*session.Mission, err error) {
 	now := s.clock().UnixMilli()
-	if after == uuid.Nil {
-		after = uuid.Max
-	}
+	where, args := selection(tenant, &f, after, now)
 	err = s.read(ctx, func(q queryer) error {
-		list, err = readMissions(q, now, "WHERE tenant = ? AND id < ? ORDER BY id DESC LIMIT ?", tenant, after, limit)
+		list, err = readMissions(q, now, where+" ORDER BY id DESC LIMIT ?", append(args, limit)...)
 		return err
 	})
 	return list, err
+}
+
+// unended is written wherever a query is to use the indexes of missions that are
+// not over: SQLite knows them by these words.
+const unended = "state IN ('scheduled', 'active', 'paused')"
+
+// selection returns the condition of what f selects, with its arguments.
+func selection(tenant string, f *session.MissionFilter, after uuid.UUID, now int64) (where string, args []any) {
+	var b strings.Builder
+	and := func(condition string, values ...any) {
+		b.WriteString(condition)
+		args = append(args, values...)
+	}
+	and("WHERE tenant = ?", tenant)
+	if after != uuid.Nil {
+		and(" AND id < ?", after)
+	}
+	if f.Unended() {
+		and(" AND " + unended)
+	}
+	if n := len(f.States); n > 0 {
+		and(" AND CASE WHEN "+unended+" AND deadline <= ? THEN 'ended' ELSE state END IN (?"+strings.Repeat(", ?", n-1)+")", now)
+		for _, state := range f.States {
+			args = append(args, string(state))
+		}
+	}
+	if !f.From.IsZero() {
+		// A plan is never longer than MaxDuration, which bounds the search.
+		and(" AND ends_at > ? AND starts_at > ?", f.From.UnixMilli(), f.From.Add(-session.MaxDuration).UnixMilli())
+	}
+	if !f.To.IsZero() {
+		and(" AND starts_at < ?", f.To.UnixMilli())
+	}
+	if f.Agent != "" {
+		and(" AND id IN (SELECT mission FROM mission_agents WHERE agent = ?)", f.Agent)
+	}
+	if f.Reference != "" {
+		and(" AND reference = ?", f.Reference)
+	}
+	return b.String(), args
 }
 
 // Due returns missions, of all tenants, whose deadline has passed and that are
@@ -80,8 +119,7 @@ func (s *Store) Due(ctx context.Context, limit int) (due []session.Ref, err erro
 			err := row.Scan(&ref.Tenant, &ref.ID)
 			due = append(due, ref)
 			return err
-		}, `SELECT tenant, id FROM missions
-			WHERE state IN ('scheduled', 'active', 'paused') AND deadline <= ? ORDER BY deadline LIMIT ?`, now, limit)
+		}, "SELECT tenant, id FROM missions WHERE "+unended+" AND deadline <= ? ORDER BY deadline LIMIT ?", now, limit)
 	})
 	return due, err
 }

@@ -38,7 +38,12 @@ func testIsolation(w *world) {
 			})
 		}, session.ErrNotFound},
 		{"Missions", func(id, _, _ uuid.UUID) (any, error) {
-			return w.Store.Missions(w.Context(), stranger, uuid.Nil, 10)
+			return w.Store.Missions(w.Context(), stranger, session.MissionFilter{}, uuid.Nil, 10)
+		}, nil},
+		{"Missions after", func(id, _, _ uuid.UUID) (any, error) {
+			id[0]++ // a cursor is a place: it shows nobody what lies before it
+			f := session.MissionFilter{Agent: "badge-1", Reference: m.Reference, States: []session.State{session.Active}}
+			return w.Store.Missions(w.Context(), stranger, f, id, 10)
 		}, nil},
 		{"Track", func(id, _, _ uuid.UUID) (any, error) {
 			return w.Store.Track(w.Context(), stranger, id, session.Cursor{}, 10)

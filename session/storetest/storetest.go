@@ -57,6 +57,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 
 		{"CreateMission", testCreateMission},
 		{"Missions", testMissions},
+		{"MissionFilters", testMissionFilters},
 		{"UpdateMission", testUpdateMission},
 		{"Lifecycle", testLifecycle},
 		{"Deadline", testDeadline},
