@@ -33,6 +33,14 @@ const maxAdvance = 366 * 24 * time.Hour
 // CreateMission validates and stores a new mission of the caller's tenant.
 // It returns ErrInvalid naming the member at fault, or ErrForbidden.
 func (s *Service) CreateMission(ctx context.Context, p *Principal, m *Mission) error {
+	if err := s.PrepareMission(ctx, p, m); err != nil {
+		return err
+	}
+	return s.Store.CreateMission(ctx, m)
+}
+
+// PrepareMission is CreateMission up to the storing.
+func (s *Service) PrepareMission(ctx context.Context, p *Principal, m *Mission) error {
 	if p.Role != Platform && p.Role != Operator {
 		return ErrForbidden
 	}
@@ -60,7 +68,7 @@ func (s *Service) CreateMission(ctx context.Context, p *Principal, m *Mission) e
 	if m.StartsAt.After(now.Add(maxAdvance)) {
 		return ErrInvalid.At("starts_at").Because("must lie within a year from now")
 	}
-	return s.Store.CreateMission(ctx, m)
+	return nil
 }
 
 // Mission returns a mission as it stands at the store's time: settled, if its
@@ -239,6 +247,15 @@ func (s *Service) IssueAgentToken(ctx context.Context, p *Principal, id uuid.UUI
 // link expires with the mission's deadline and a grace at the latest; a zero
 // ExpiresAt asks for that. ErrState for a mission that is over.
 func (s *Service) CreateLink(ctx context.Context, p *Principal, l Link) (Link, string, error) {
+	l, token, err := s.PrepareLink(ctx, p, l)
+	if err != nil {
+		return Link{}, "", err
+	}
+	return l, token, s.Store.CreateLink(ctx, l)
+}
+
+// PrepareLink is CreateLink up to the storing.
+func (s *Service) PrepareLink(ctx context.Context, p *Principal, l Link) (Link, string, error) {
 	m, err := s.Mission(ctx, p.Tenant, l.Mission)
 	if err != nil {
 		return Link{}, "", err
@@ -263,7 +280,7 @@ func (s *Service) CreateLink(ctx context.Context, p *Principal, l Link) (Link, s
 	if err != nil {
 		return Link{}, "", err
 	}
-	return l, token, s.Store.CreateLink(ctx, l)
+	return l, token, nil
 }
 
 // RevokeLink revokes a link: its viewers are disconnected everywhere.

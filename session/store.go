@@ -112,6 +112,20 @@ type Store interface {
 	// is harmless. It returns the mission's id. ErrNotFound.
 	RevokeLink(ctx context.Context, tenant string, id uuid.UUID) (mission uuid.UUID, err error)
 
+	// CreateOnce stores the mission or link of c as CreateMission and CreateLink
+	// do, and the receipt that c.Seal then returns, in one transaction, for
+	// ReceiptLife. ErrRepeated, and nothing is stored, if a receipt of that name
+	// stands; of several callers at once one succeeds. An error of c.Seal is
+	// returned as it is and nothing is stored. c.Seal may be called more than
+	// once.
+	CreateOnce(ctx context.Context, c Creation) error
+	// Receipt returns the receipt of that name; ErrNotFound if there is none or
+	// its life is over.
+	Receipt(ctx context.Context, tenant string, id ReceiptID) (sealed []byte, err error)
+	// PurgeReceipts removes receipts, of all tenants, whose life is over, the
+	// oldest first and at most limit, and returns how many.
+	PurgeReceipts(ctx context.Context, limit int) (int, error)
+
 	// Close releases what the store holds.
 	Close() error
 }

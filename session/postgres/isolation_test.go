@@ -62,6 +62,9 @@ func newPopulated(t *testing.T) *populated {
 		if sub.Verdicts[0] != session.Stored {
 			t.Fatalf("verdict %d", sub.Verdicts[0])
 		}
+		ok(s.CreateOnce(ctx, session.Creation{
+			Ref: session.Ref{Tenant: "acme", ID: m.ID}, Receipt: session.ReceiptID{byte(i)}, Seal: func() ([]byte, error) { return []byte("sealed"), nil },
+		}))
 		ok(s.CreateLink(ctx, session.Link{ID: session.NewID(), Tenant: "acme", Mission: m.ID, CreatedAt: now, ExpiresAt: now}))
 	}
 	rows, _ := p.admin.Query(ctx, `SELECT relname FROM pg_class

@@ -12,12 +12,14 @@ import (
 
 // CreateLink implements session.Store.
 func (s *Store) CreateLink(ctx context.Context, l session.Link) error {
-	return s.inTenant(ctx, l.Tenant, func(b *pgx.Batch) {
-		b.Queue(`INSERT INTO links (id, tenant, mission, profile, trail, label, max_viewers, created_at, expires_at, revoked_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-			l.ID, l.Tenant, l.Mission, l.View.Profile, l.View.Trail, l.Label, l.MaxViewers,
-			session.Millis(l.CreatedAt), session.Millis(l.ExpiresAt), optional(l.RevokedAt))
-	})
+	return s.inTenant(ctx, l.Tenant, func(b *pgx.Batch) { queueNewLink(b, &l) })
+}
+
+func queueNewLink(b *pgx.Batch, l *session.Link) {
+	b.Queue(`INSERT INTO links (id, tenant, mission, profile, trail, label, max_viewers, created_at, expires_at, revoked_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		l.ID, l.Tenant, l.Mission, l.View.Profile, l.View.Trail, l.Label, l.MaxViewers,
+		session.Millis(l.CreatedAt), session.Millis(l.ExpiresAt), optional(l.RevokedAt))
 }
 
 // Links implements session.Store.

@@ -26,22 +26,29 @@ const (
 
 // CreateMission implements session.Store.
 func (s *Store) CreateMission(ctx context.Context, m *session.Mission) error {
-	var created time.Time
-	err := s.inTenant(ctx, m.Tenant, func(b *pgx.Batch) {
-		p := &m.Policy
-		b.Queue(insertMission, m.Tenant, m.ID, m.Reference, siteOf(m.Site), checkpointsOf(m.Checkpoints),
-			m.StartsAt, m.EndsAt, m.Overrun.Milliseconds(), m.EarlyBegin.Milliseconds(),
-			p.Track, p.Proof, p.RetentionDays, p.MinInterval.Milliseconds(), p.MaxPoints, p.Speed, p.AgentControls,
-			m.State, m.ChangedBy, m.EndReason, optional(m.BeganAt), optional(m.EndedAt), optionalDay(m.ExpiresOn), m.Deadline,
-		).QueryRow(func(row pgx.Row) error { return row.Scan(&created) })
-		queueAgents(b, m.Tenant, m.ID, m.Agents, 0)
-	})
-	if err != nil {
-		return err
+	made := *m
+	err := s.inTenant(ctx, m.Tenant, func(b *pgx.Batch) { queueNewMission(b, &made) })
+	if err == nil {
+		*m = made
 	}
-	m.CreatedAt, m.Revision = session.Millis(created), 1
-	m.ReadAt = m.CreatedAt
-	return nil
+	return err
+}
+
+// queueNewMission queues the storing of m, and sets what CreateMission sets.
+func queueNewMission(b *pgx.Batch, m *session.Mission) {
+	p := &m.Policy
+	b.Queue(insertMission, m.Tenant, m.ID, m.Reference, siteOf(m.Site), checkpointsOf(m.Checkpoints),
+		m.StartsAt, m.EndsAt, m.Overrun.Milliseconds(), m.EarlyBegin.Milliseconds(),
+		p.Track, p.Proof, p.RetentionDays, p.MinInterval.Milliseconds(), p.MaxPoints, p.Speed, p.AgentControls,
+		m.State, m.ChangedBy, m.EndReason, optional(m.BeganAt), optional(m.EndedAt), optionalDay(m.ExpiresOn), m.Deadline,
+	).QueryRow(func(row pgx.Row) error {
+		var created time.Time
+		err := row.Scan(&created)
+		m.CreatedAt, m.Revision = session.Millis(created), 1
+		m.ReadAt = m.CreatedAt
+		return err
+	})
+	queueAgents(b, m.Tenant, m.ID, m.Agents, 0)
 }
 
 // queueAgents queues the writing of agents, the first of which has that place

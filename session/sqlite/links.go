@@ -11,13 +11,15 @@ import (
 
 // CreateLink stores a link of an existing mission.
 func (s *Store) CreateLink(ctx context.Context, l session.Link) error {
-	return s.write(ctx, func(t *tx) error {
-		_, err := t.exec(`INSERT INTO links (id, tenant, mission, profile, trail, label, max_viewers, created_at, expires_at, revoked_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			l.ID, l.Tenant, l.Mission, string(l.View.Profile), l.View.Trail, l.Label, l.MaxViewers,
-			l.CreatedAt.UnixMilli(), l.ExpiresAt.UnixMilli(), millis(l.RevokedAt))
-		return err
-	})
+	return s.write(ctx, func(t *tx) error { return t.createLink(&l) })
+}
+
+func (t *tx) createLink(l *session.Link) error {
+	_, err := t.exec(`INSERT INTO links (id, tenant, mission, profile, trail, label, max_viewers, created_at, expires_at, revoked_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		l.ID, l.Tenant, l.Mission, string(l.View.Profile), l.View.Trail, l.Label, l.MaxViewers,
+		l.CreatedAt.UnixMilli(), l.ExpiresAt.UnixMilli(), millis(l.RevokedAt))
+	return err
 }
 
 // Links lists a mission's links, oldest first.

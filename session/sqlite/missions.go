@@ -14,36 +14,39 @@ import (
 // CreateMission stores a new, valid, scheduled mission of an existing tenant
 // and sets its CreatedAt, Revision and ReadAt.
 func (s *Store) CreateMission(ctx context.Context, m *session.Mission) error {
-	var now time.Time
-	err := s.write(ctx, func(t *tx) error {
-		now = time.UnixMilli(t.now).UTC()
-		_, err := t.exec(`INSERT INTO missions (
-				id, tenant, reference, site_name, site_latitude, site_longitude, site_radius_m, checkpoints,
-				starts_at, ends_at, overrun_ms, early_begin_ms,
-				track, proof, retention_days, min_interval_ms, max_points, speed, agent_controls,
-				state, changed_by, end_reason, created_at, began_at, ended_at, expires_on, deadline, revision)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`,
-			m.ID, m.Tenant, m.Reference,
-			m.Site.Name, m.Site.Center.Latitude, m.Site.Center.Longitude, m.Site.RadiusM, checkpoints(m.Checkpoints),
-			m.StartsAt.UnixMilli(), m.EndsAt.UnixMilli(), m.Overrun.Milliseconds(), m.EarlyBegin.Milliseconds(),
-			m.Policy.Track, m.Policy.Proof, m.Policy.RetentionDays, m.Policy.MinInterval.Milliseconds(),
-			m.Policy.MaxPoints, m.Policy.Speed, m.Policy.AgentControls,
-			string(m.State), string(m.ChangedBy), string(m.EndReason), t.now,
-			millis(m.BeganAt), millis(m.EndedAt), day(m.ExpiresOn), m.Deadline.UnixMilli())
-		if err != nil {
-			return err
-		}
-		for i := range m.Agents {
-			if err := t.putAgent(m.ID, i, &m.Agents[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	made := *m
+	err := s.write(ctx, func(t *tx) error { return t.createMission(&made) })
+	if err == nil {
+		*m = made
+	}
+	return err
+}
+
+// createMission stores m and sets what CreateMission sets.
+func (t *tx) createMission(m *session.Mission) error {
+	_, err := t.exec(`INSERT INTO missions (
+			id, tenant, reference, site_name, site_latitude, site_longitude, site_radius_m, checkpoints,
+			starts_at, ends_at, overrun_ms, early_begin_ms,
+			track, proof, retention_days, min_interval_ms, max_points, speed, agent_controls,
+			state, changed_by, end_reason, created_at, began_at, ended_at, expires_on, deadline, revision)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`,
+		m.ID, m.Tenant, m.Reference,
+		m.Site.Name, m.Site.Center.Latitude, m.Site.Center.Longitude, m.Site.RadiusM, checkpoints(m.Checkpoints),
+		m.StartsAt.UnixMilli(), m.EndsAt.UnixMilli(), m.Overrun.Milliseconds(), m.EarlyBegin.Milliseconds(),
+		m.Policy.Track, m.Policy.Proof, m.Policy.RetentionDays, m.Policy.MinInterval.Milliseconds(),
+		m.Policy.MaxPoints, m.Policy.Speed, m.Policy.AgentControls,
+		string(m.State), string(m.ChangedBy), string(m.EndReason), t.now,
+		millis(m.BeganAt), millis(m.EndedAt), day(m.ExpiresOn), m.Deadline.UnixMilli())
 	if err != nil {
 		return err
 	}
-	m.CreatedAt, m.Revision, m.ReadAt = now, 1, now
+	for i := range m.Agents {
+		if err := t.putAgent(m.ID, i, &m.Agents[i]); err != nil {
+			return err
+		}
+	}
+	m.CreatedAt, m.Revision = time.UnixMilli(t.now).UTC(), 1
+	m.ReadAt = m.CreatedAt
 	return nil
 }
 

@@ -18,6 +18,7 @@ func testIsolation(w *world) {
 	link, key := w.link(m), w.key(w.tenant)
 	w.ok(w.Store.CreateLink(w.Context(), link))
 	w.ok(w.Store.CreateAPIKey(w.Context(), key))
+	w.ok(w.Store.CreateOnce(w.Context(), w.creation(m, "own")))
 	before := w.read(m)
 	stranger := w.newTenant()
 
@@ -59,6 +60,14 @@ func testIsolation(w *world) {
 			l.Tenant, l.Mission = stranger, id
 			return nil, w.Store.CreateLink(w.Context(), l)
 		}, session.ErrNotFound},
+		{"CreateOnce", func(id, _, _ uuid.UUID) (any, error) {
+			c := w.creation(m, "stranger's")
+			c.Tenant, c.ID = stranger, id
+			return nil, w.Store.CreateOnce(w.Context(), c)
+		}, session.ErrNotFound},
+		{"Receipt", func(_, _, _ uuid.UUID) (any, error) {
+			return w.Store.Receipt(w.Context(), stranger, w.receiptOf("own"))
+		}, session.ErrNotFound},
 		{"RevokeLink", func(_, id, _ uuid.UUID) (any, error) {
 			return w.Store.RevokeLink(w.Context(), stranger, id)
 		}, session.ErrNotFound},
@@ -99,5 +108,6 @@ func testIsolation(w *world) {
 	if links, err := w.Store.Links(w.Context(), w.tenant, m.ID); err != nil || len(links) != 1 || !links[0].RevokedAt.IsZero() {
 		w.Errorf("a stranger changed the links: %+v, %v", links, err)
 	}
+	w.receipt("own", "own")
 	w.stored(m, 1)
 }

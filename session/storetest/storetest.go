@@ -53,6 +53,9 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		{"APIKeys", testAPIKeys},
 		{"Notices", testNotices},
 		{"Links", testLinks},
+		{"Receipts", testReceipts},
+		{"ReceiptsRefused", testReceiptsRefused},
+		{"ReceiptsLife", testReceiptsLife},
 		{"Isolation", testIsolation},
 
 		{"CreateMission", testCreateMission},
@@ -86,6 +89,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		{"OneBeginWins", testOneBeginWins},
 		{"TransitionHoldsAppend", testTransitionHoldsAppend},
 		{"NoticesConcurrently", testNoticesConcurrently},
+		{"ReceiptsConcurrently", testReceiptsConcurrently},
 
 		{"I1", testModel},
 		{"Race", testRace},
