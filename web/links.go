@@ -26,7 +26,8 @@ func (s *Server) createAgentToken(ctx context.Context, r *request[agentParams, e
 	if err != nil {
 		return nil, err
 	}
-	return &agentTokenReply{Token: token, ExpiresAt: expires}, nil
+	c := session.Creation{Ref: session.Ref{Tenant: r.Principal.Tenant, ID: id}}
+	return create(ctx, s, c, r.Once, func() *agentTokenReply { return &agentTokenReply{Token: token, ExpiresAt: expires} })
 }
 
 func (s *Server) revokeAgentTokens(ctx context.Context, r *request[agentParams, none]) (*missionReply, error) {
@@ -71,14 +72,17 @@ func (s *Server) createLink(ctx context.Context, r *request[missionParams, linkR
 		}
 		link.ExpiresAt = now.Add(scaled(n, time.Second, 0))
 	}
-	link, token, err := s.service.CreateLink(ctx, r.Principal, link)
+	link, token, err := s.service.PrepareLink(ctx, r.Principal, link)
 	if err != nil {
 		return nil, err
 	}
-	return &newLinkReply{
-		ID: link.ID.String(), Token: token, ExpiresAt: link.ExpiresAt,
-		URL: s.publicURL + "/live#" + token,
-	}, nil
+	c := session.Creation{Ref: session.Ref{Tenant: link.Tenant, ID: id}, Link: &link}
+	return create(ctx, s, c, r.Once, func() *newLinkReply {
+		return &newLinkReply{
+			ID: link.ID.String(), Token: token, ExpiresAt: link.ExpiresAt,
+			URL: s.publicURL + "/live#" + token,
+		}
+	})
 }
 
 // link returns the link that was asked for, of no mission yet.

@@ -26,10 +26,11 @@ func (s *Server) createMission(ctx context.Context, r *request[none, missionRequ
 	if err != nil {
 		return nil, err
 	}
-	if err := s.service.CreateMission(ctx, r.Principal, m); err != nil {
+	if err := s.service.PrepareMission(ctx, r.Principal, m); err != nil {
 		return nil, err
 	}
-	return newMissionReply(m), nil
+	c := session.Creation{Ref: session.Ref{Tenant: m.Tenant, ID: m.ID}, Mission: m}
+	return create(ctx, s, c, r.Once, func() *missionReply { return newMissionReply(m) })
 }
 
 func (s *Server) getMission(ctx context.Context, r *request[missionParams, none]) (*missionReply, error) {

@@ -166,6 +166,9 @@ func (r *Route) refusals(op *huma.Operation) []int {
 		if strings.Contains(r.Path, "{") {
 			codes = append(codes, codeNotFound)
 		}
+		if r.creates() {
+			codes = append(codes, codeKeyReused)
+		}
 		if op.RequestBody != nil {
 			codes = append(codes, codeTooLarge, codeMediaType)
 		}

@@ -105,6 +105,9 @@ func checkOperation(t *testing.T, route *web.Route, op *operationDoc, doc *openA
 			t.Errorf("%s: parameter %s is not documented", route.Pattern(), name)
 		}
 	}
+	if slices.Contains(op.Parameters, struct{ Name, In string }{"Idempotency-Key", "header"}) != (route.Status == 201) {
+		t.Errorf("%s, which answers %d: parameters %v", route.Pattern(), route.Status, op.Parameters)
+	}
 	if (op.RequestBody != nil) != (route.Method == "POST" || route.Method == "PUT" || route.Method == "PATCH") {
 		t.Errorf("%s: request body %v", route.Pattern(), op.RequestBody)
 	}

@@ -44,6 +44,7 @@ const (
 	codeTooEarly    = "too_early"
 	codeLocated     = "agent_located"
 	codeExists      = "exists"
+	codeKeyReused   = "idempotency_key_reused"
 	codeUnavailable = "store_unavailable"
 	codeGone        = "gone"
 	codeToken       = "token_invalid"
@@ -71,6 +72,7 @@ var statuses = map[string]int{
 	codeTooEarly:    http.StatusConflict,
 	codeLocated:     http.StatusConflict,
 	codeExists:      http.StatusConflict,
+	codeKeyReused:   http.StatusConflict,
 	codeUnavailable: http.StatusServiceUnavailable,
 	codeGone:        http.StatusGone,
 	codeToken:       http.StatusUnauthorized,

@@ -70,7 +70,7 @@ func TestBadOptions(t *testing.T) {
 func TestEveryCodeHasAStatus(t *testing.T) {
 	for _, e := range []*session.Error{
 		session.ErrInvalid, session.ErrNotFound, session.ErrForbidden, session.ErrAgentPause, session.ErrState, session.ErrTooEarly,
-		session.ErrLocated, session.ErrExists, session.ErrUnavailable, session.ErrGone, session.ErrToken, session.ErrRevoked,
+		session.ErrLocated, session.ErrExists, session.ErrKeyReused, session.ErrUnavailable, session.ErrGone, session.ErrToken, session.ErrRevoked,
 	} {
 		if statuses[e.Code] == 0 {
 			t.Errorf("%s has no status", e.Code)
