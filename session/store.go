@@ -92,6 +92,9 @@ type Store interface {
 	// position of the agent's open window, which a later slot replaces and an
 	// earlier one does not.
 	//
+	// Refused pings are counted by their reason in the same transaction, unless
+	// the agent is not on the mission.
+	//
 	// On an error nothing was stored, or all of it was (ErrUnavailable): the
 	// same batch may be appended again in any case.
 	Append(ctx context.Context, batch []*Submission) error
@@ -103,6 +106,10 @@ type Store interface {
 	// positions of that window, at most n an agent, in order of (Agent, At).
 	// Past the mission's deadline no window is open, settled or not.
 	Latest(ctx context.Context, tenant string, id uuid.UUID, n int) ([]Row, error)
+
+	// Refusals returns how many pings of a mission Append has refused, in order
+	// of (Agent, Reason). One that was sent again was refused again.
+	Refusals(ctx context.Context, tenant string, id uuid.UUID) ([]Refusal, error)
 
 	// CreateLink stores a link of an existing mission.
 	CreateLink(ctx context.Context, l Link) error
@@ -163,6 +170,13 @@ type Row struct {
 	Slot   int64
 	At     time.Time
 	Sealed []byte
+}
+
+// Refusal is how many pings of an agent were refused for one reason.
+type Refusal struct {
+	Agent  string
+	Reason string // Verdict.Code
+	Count  int64
 }
 
 // Cursor is a place in a track. The zero Cursor is its beginning.

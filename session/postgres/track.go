@@ -147,3 +147,17 @@ func (s *Store) rows(ctx context.Context, tenant, sql string, args ...any) ([]se
 	})
 	return found, err
 }
+
+// Refusals implements session.Store.
+func (s *Store) Refusals(ctx context.Context, tenant string, id uuid.UUID) (refusals []session.Refusal, err error) {
+	err = s.inTenant(ctx, tenant, func(b *pgx.Batch) {
+		b.Queue("SELECT true FROM missions WHERE tenant = $1 AND id = $2", tenant, id).
+			QueryRow(func(row pgx.Row) error { return row.Scan(new(bool)) })
+		b.Queue("SELECT agent, reason, count FROM refusals WHERE tenant = $1 AND mission = $2 ORDER BY agent, reason", tenant, id).
+			Query(func(rows pgx.Rows) (err error) {
+				refusals, err = pgx.CollectRows(rows, pgx.RowToStructByPos[session.Refusal])
+				return err
+			})
+	})
+	return refusals, err
+}

@@ -141,3 +141,19 @@ func scanRow(row *sql.Rows) (session.Row, error) {
 	err := row.Scan(&r.Agent, &r.Slot, asTime{&r.At}, &r.Sealed)
 	return r, err
 }
+
+// Refusals returns how many pings of a mission were refused.
+func (s *Store) Refusals(ctx context.Context, tenant string, id uuid.UUID) (refusals []session.Refusal, err error) {
+	err = s.read(ctx, func(q queryer) error {
+		if _, err := readHead(q, tenant, id); err != nil {
+			return err
+		}
+		return q.each(func(row *sql.Rows) error {
+			var r session.Refusal
+			err := row.Scan(&r.Agent, &r.Reason, &r.Count)
+			refusals = append(refusals, r)
+			return err
+		}, "SELECT agent, reason, count FROM refusals WHERE mission = ? ORDER BY agent, reason", id)
+	})
+	return refusals, err
+}

@@ -52,6 +52,9 @@ func testIsolation(w *world) {
 		{"Latest", func(id, _, _ uuid.UUID) (any, error) {
 			return w.Store.Latest(w.Context(), stranger, id, 10)
 		}, session.ErrNotFound},
+		{"Refusals", func(id, _, _ uuid.UUID) (any, error) {
+			return w.Store.Refusals(w.Context(), stranger, id)
+		}, session.ErrNotFound},
 		{"Links", func(id, _, _ uuid.UUID) (any, error) {
 			return w.Store.Links(w.Context(), stranger, id)
 		}, session.ErrNotFound},

@@ -78,6 +78,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		{"Fingerprints", testFingerprints},
 		{"Unsealed", testUnsealed},
 		{"NoticeMissing", testNoticeMissing},
+		{"Refusals", testRefusals},
 		{"Batches", testBatches},
 		{"NoTrack", testNoTrack},
 		{"Track", testTrack},
