@@ -102,6 +102,9 @@ type Store interface {
 	// Track returns stored positions of a mission in order of (At, Agent,
 	// Slot), beginning after the cursor.
 	Track(ctx context.Context, tenant string, id uuid.UUID, after Cursor, limit int) ([]Row, error)
+	// AgentTrack returns of a track what is the agent's, in the same order. To
+	// read the parts one by one is cheaper than to read the whole.
+	AgentTrack(ctx context.Context, tenant string, id uuid.UUID, agent string, after Cursor, limit int) ([]Row, error)
 	// Latest returns, for every agent with an open window, the newest stored
 	// positions of that window, at most n an agent, in order of (Agent, At).
 	// Past the mission's deadline no window is open, settled or not.

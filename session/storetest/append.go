@@ -89,7 +89,8 @@ func testRefusals(w *world) {
 	// Another position of a slot is refused, be it in the same batch or in a later one.
 	s := submit(m, "badge-2", 0, w.now, w.now)
 	s.Sealed[1] = submit(m, "badge-2", 1, w.now).Sealed[0]
-	w.ok(w.Store.Append(w.Context(), []*session.Submission{s, submit(m, "badge-2", 2, w.now), submit(m, "badge-1", 0, w.now.Add(time.Hour))}))
+	w.ok(w.Store.Append(w.Context(), []*session.Submission{s, submit(m, "badge-2", 2, w.now)}))
+	w.append(m, "badge-1", w.now.Add(time.Hour))
 	want := []session.Refusal{
 		{Agent: "badge-1", Reason: "future", Count: 2}, {Agent: "badge-1", Reason: "outside_window", Count: 2},
 		{Agent: "badge-2", Reason: "too_frequent", Count: 2},

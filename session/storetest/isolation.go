@@ -49,6 +49,9 @@ func testIsolation(w *world) {
 		{"Track", func(id, _, _ uuid.UUID) (any, error) {
 			return w.Store.Track(w.Context(), stranger, id, session.Cursor{}, 10)
 		}, session.ErrNotFound},
+		{"AgentTrack", func(id, _, _ uuid.UUID) (any, error) {
+			return w.Store.AgentTrack(w.Context(), stranger, id, "badge-1", session.Cursor{}, 10)
+		}, session.ErrNotFound},
 		{"Latest", func(id, _, _ uuid.UUID) (any, error) {
 			return w.Store.Latest(w.Context(), stranger, id, 10)
 		}, session.ErrNotFound},
