@@ -360,6 +360,17 @@ type Fix struct {
 // Track returns stored fixes of a mission in order of time, beginning after
 // the cursor, at most limit. ErrGone once the track has expired.
 func (s *Service) Track(ctx context.Context, m *Mission, after Cursor, limit int) ([]Fix, error) {
+	return s.open(ctx, m, func() ([]Row, error) { return s.Store.Track(ctx, m.Tenant, m.ID, after, limit) })
+}
+
+// AgentTrack returns of a track what is the agent's.
+func (s *Service) AgentTrack(ctx context.Context, m *Mission, agent string, after Cursor, limit int) ([]Fix, error) {
+	return s.open(ctx, m, func() ([]Row, error) { return s.Store.AgentTrack(ctx, m.Tenant, m.ID, agent, after, limit) })
+}
+
+// open reads and opens positions of a mission. The key comes first: what is gone
+// is not even read.
+func (s *Service) open(ctx context.Context, m *Mission, read func() ([]Row, error)) ([]Fix, error) {
 	if m.ExpiresOn == 0 {
 		return nil, nil
 	}
@@ -367,7 +378,7 @@ func (s *Service) Track(ctx context.Context, m *Mission, after Cursor, limit int
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.Store.Track(ctx, m.Tenant, m.ID, after, limit)
+	rows, err := read()
 	if err != nil {
 		return nil, err
 	}

@@ -51,6 +51,8 @@ func (w *world) sample(name string) sample {
 		return sample{missions + w.mission("begin") + "/progress", ""}
 	case "getTrack":
 		return sample{missions + w.mission("begin") + "/track", ""}
+	case "getReport":
+		return sample{missions + w.mission("begin") + "/report", ""}
 	case "publishNotice":
 		return sample{"/v1/notice", `{"text":"We locate you during missions."}`}
 	case "getNotice":
@@ -213,7 +215,7 @@ func TestWhoMayWhat(t *testing.T) {
 		"createMission": staff, "listMissions": staff, "getMission": staff, "changeMission": staff,
 		"beginMission": staff, "pauseMission": staff, "resumeMission": staff, "endMission": staff, "cancelMission": staff,
 		"createAgentToken": staff, "revokeAgentTokens": staff, "createLink": staff, "listLinks": staff, "revokeLink": staff,
-		"getProgress": staff, "getTrack": platform, "publishNotice": platform, "getNotice": keys, "acknowledgeNotice": staff,
+		"getProgress": staff, "getTrack": platform, "getReport": staff, "publishNotice": platform, "getNotice": keys, "acknowledgeNotice": staff,
 		"agentSocket": "agent", "liveSocket": "viewer", "liveEvents": "viewer",
 		"getOpenAPI": "", "home": "", "livePage": "", "asset": "", "icon": "",
 	}

@@ -105,6 +105,8 @@ func Routes() []Route {
 			Roles: staff, Refusals: []string{codeGone}, bind: operation((*Server).getProgress)},
 		{Method: "GET", Path: mission + "/track", Name: "getTrack", Summary: "Read a mission's stored positions",
 			Roles: platform, Refusals: []string{codeGone}, bind: operation((*Server).getTrack)},
+		{Method: "GET", Path: mission + "/report", Name: "getReport", Summary: "Read how a mission went, without coordinates",
+			Roles: staff, bind: operation((*Server).getReport)},
 
 		{Method: "PUT", Path: "/v1/notice", Name: "publishNotice", Summary: "Publish a new version of the privacy notice",
 			Roles: platform, bind: operation((*Server).publishNotice)},

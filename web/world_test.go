@@ -298,7 +298,7 @@ func (w *world) asAgent(id string, action session.Action) {
 // and moves the clock past them.
 func (w *world) ping(id string, positions ...geo.Position) {
 	w.t.Helper()
-	sub := &session.Submission{Ref: session.Ref{Tenant: "acme", ID: uuid.MustParse(id)}, Agent: w.agentOf(id)}
+	sub := w.submission(id)
 	for _, p := range positions {
 		sub.Pings = append(sub.Pings, session.Ping{Timestamp: w.clock.Now().UnixMilli(), Position: p})
 		w.clock.Advance(time.Second)
@@ -311,6 +311,12 @@ func (w *world) ping(id string, positions ...geo.Position) {
 			w.t.Fatalf("verdict %v %s", v, v.Code())
 		}
 	}
+}
+
+// submission returns an empty one of a mission's first agent.
+func (w *world) submission(id string) *session.Submission {
+	w.t.Helper()
+	return &session.Submission{Ref: session.Ref{Tenant: "acme", ID: uuid.MustParse(id)}, Agent: w.agentOf(id)}
 }
 
 type clock struct {
