@@ -116,8 +116,9 @@ type Store interface {
 
 	// CreateLink stores a link of an existing mission.
 	CreateLink(ctx context.Context, l Link) error
-	// Links lists a mission's links, oldest first.
-	Links(ctx context.Context, tenant string, mission uuid.UUID) ([]Link, error)
+	// Links lists a mission's links, oldest first, beginning after the id given,
+	// which need not be that of a link (zero: at the oldest).
+	Links(ctx context.Context, tenant string, mission, after uuid.UUID, limit int) ([]Link, error)
 	// RevokeLink revokes a link and raises its mission's Revision; repeating it
 	// is harmless. It returns the mission's id. ErrNotFound.
 	RevokeLink(ctx context.Context, tenant string, id uuid.UUID) (mission uuid.UUID, err error)

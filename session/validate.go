@@ -97,11 +97,16 @@ func (m *Mission) validatePlan() error {
 		return ErrInvalid.At("early_minutes").Because("must be 0 to %d", int(maxEarly.Minutes()))
 	case m.EndsAt.Add(m.Overrun).Sub(m.StartsAt) > MaxDuration:
 		return ErrInvalid.At("ends_at").Because("plus the overrun must lie within %d hours of starts_at", int(MaxDuration.Hours()))
-	case DayOf(m.EndsAt.Add(m.Overrun)) >= DayOf(m.StartsAt.Add(-m.EarlyBegin))+Day(m.Policy.RetentionDays):
-		// Or the key of the track could be destroyed under a running mission.
+	case m.outlivesTrack():
 		return ErrInvalid.At("policy.retention_days").Because("must reach beyond the day on which the mission ends with its overrun")
 	}
 	return nil
+}
+
+// outlivesTrack reports whether the key of the track could be destroyed under the
+// running mission.
+func (m *Mission) outlivesTrack() bool {
+	return DayOf(m.EndsAt.Add(m.Overrun)) >= DayOf(m.StartsAt.Add(-m.EarlyBegin))+Day(m.Policy.RetentionDays)
 }
 
 func (m *Mission) validatePolicy() error {

@@ -114,16 +114,30 @@ type linkReply struct {
 	RevokedAt  *time.Time      `json:"revoked_at"`
 }
 
-func (s *Server) listLinks(ctx context.Context, r *request[missionParams, none]) (*page[linkReply], error) {
-	m, err := s.mission(ctx, r.Principal, r.Params.ID)
+type linksParams struct {
+	ID     string `path:"id" doc:"The mission, a UUIDv7"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	Cursor string `query:"cursor" maxLength:"200" doc:"The next_cursor of the page before"`
+}
+
+func (s *Server) listLinks(ctx context.Context, r *request[linksParams, none]) (*page[linkReply], error) {
+	after, err := parseIDCursor(r.Params.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	links, err := s.service.Store.Links(ctx, r.Principal.Tenant, m.ID)
+	id, err := parseID(r.Params.ID)
+	if err != nil {
+		return nil, err
+	}
+	links, err := s.service.Store.Links(ctx, r.Principal.Tenant, id, after, r.Params.Limit+1)
 	if err != nil {
 		return nil, err
 	}
 	p := &page[linkReply]{Items: []linkReply{}}
+	if len(links) > r.Params.Limit {
+		links = links[:r.Params.Limit]
+		p.NextCursor = idCursor(links[len(links)-1].ID)
+	}
 	for _, l := range links {
 		p.Items = append(p.Items, linkReply{
 			ID: l.ID.String(), Profile: l.View.Profile, Trail: l.View.Trail, Label: l.Label, MaxViewers: orNull(l.MaxViewers),

@@ -243,6 +243,15 @@ func TestChangeMission(t *testing.T) {
 	w.call("PATCH", at, "platform", `{"ends_at":"2026-11-22T05:00:00+01:00"}`).want(409, "mission_state")
 }
 
+// An extension names the member that the request has, whatever rule stops it.
+func TestExtensionBeyondTheTrack(t *testing.T) {
+	w := newWorld(t)
+	body := strings.Replace(aMission, `"agents"`, `"policy":{"retention_days":2},"agents"`, 1)
+	at := "/v1/missions/" + w.call("POST", "/v1/missions", "platform", body).want(201, "").text("id")
+	w.call("PATCH", at, "platform", `{"ends_at":"2026-11-22T22:30:00Z"}`).want(422, "invalid:ends_at")
+	w.call("PATCH", at, "platform", `{"ends_at":"2026-11-22T21:30:00Z"}`).want(200, "")
+}
+
 func TestNotice(t *testing.T) {
 	w := newWorld(t)
 	w.call("GET", "/v1/notice", "platform", "").want(404, "not_found")

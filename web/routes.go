@@ -96,7 +96,7 @@ func Routes() []Route {
 
 		{Method: "POST", Path: mission + "/links", Name: "createLink", Summary: "Make a link with which a client watches the mission",
 			Roles: staff, Status: http.StatusCreated, Refusals: []string{codeState}, bind: operation((*Server).createLink)},
-		{Method: "GET", Path: mission + "/links", Name: "listLinks", Summary: "List the links to a mission",
+		{Method: "GET", Path: mission + "/links", Name: "listLinks", Summary: "List the links to a mission, oldest first",
 			Roles: staff, bind: operation((*Server).listLinks)},
 		{Method: "DELETE", Path: "/v1/links/{id}", Name: "revokeLink", Summary: "Revoke a link and disconnect its viewers",
 			Roles: staff, bind: operation((*Server).revokeLink)},

@@ -23,12 +23,12 @@ func queueNewLink(b *pgx.Batch, l *session.Link) {
 }
 
 // Links implements session.Store.
-func (s *Store) Links(ctx context.Context, tenant string, mission uuid.UUID) (links []session.Link, err error) {
+func (s *Store) Links(ctx context.Context, tenant string, mission, after uuid.UUID, limit int) (links []session.Link, err error) {
 	err = s.inTenant(ctx, tenant, func(b *pgx.Batch) {
 		b.Queue("SELECT true FROM missions WHERE tenant = $1 AND id = $2", tenant, mission).
 			QueryRow(func(row pgx.Row) error { return row.Scan(new(bool)) })
 		b.Queue(`SELECT id, tenant, mission, profile, trail, label, max_viewers, created_at, expires_at, revoked_at
-			FROM links WHERE tenant = $1 AND mission = $2 ORDER BY created_at, id`, tenant, mission).
+			FROM links WHERE tenant = $1 AND mission = $2 AND id > $3 ORDER BY id LIMIT $4`, tenant, mission, after, limit).
 			Query(func(rows pgx.Rows) (err error) {
 				links, err = pgx.CollectRows(rows, scanLink)
 				return err

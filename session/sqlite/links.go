@@ -22,8 +22,9 @@ func (t *tx) createLink(l *session.Link) error {
 	return err
 }
 
-// Links lists a mission's links, oldest first.
-func (s *Store) Links(ctx context.Context, tenant string, mission uuid.UUID) (links []session.Link, err error) {
+// Links lists a mission's links, oldest first: their ids sort by the time they
+// were made.
+func (s *Store) Links(ctx context.Context, tenant string, mission, after uuid.UUID, limit int) (links []session.Link, err error) {
 	err = s.read(ctx, func(q queryer) error {
 		if _, err := readHead(q, tenant, mission); err != nil {
 			return err
@@ -35,7 +36,7 @@ func (s *Store) Links(ctx context.Context, tenant string, mission uuid.UUID) (li
 			links = append(links, l)
 			return err
 		}, `SELECT id, profile, trail, label, max_viewers, created_at, expires_at, revoked_at
-			FROM links WHERE mission = ? ORDER BY created_at, id`, mission)
+			FROM links WHERE mission = ? AND id > ? ORDER BY id LIMIT ?`, mission, after, limit)
 	})
 	return links, err
 }

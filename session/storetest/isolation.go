@@ -59,7 +59,7 @@ func testIsolation(w *world) {
 			return w.Store.Refusals(w.Context(), stranger, id)
 		}, session.ErrNotFound},
 		{"Links", func(id, _, _ uuid.UUID) (any, error) {
-			return w.Store.Links(w.Context(), stranger, id)
+			return w.Store.Links(w.Context(), stranger, id, uuid.Nil, 10)
 		}, session.ErrNotFound},
 		{"CreateLink", func(id, _, _ uuid.UUID) (any, error) {
 			l := w.link(m)
@@ -111,7 +111,7 @@ func testIsolation(w *world) {
 	if k, err := w.Store.APIKey(w.Context(), key.ID); err != nil || !k.RevokedAt.IsZero() {
 		w.Errorf("a stranger changed the key: %+v, %v", k, err)
 	}
-	if links, err := w.Store.Links(w.Context(), w.tenant, m.ID); err != nil || len(links) != 1 || !links[0].RevokedAt.IsZero() {
+	if links, err := w.Store.Links(w.Context(), w.tenant, m.ID, uuid.Nil, 10); err != nil || len(links) != 1 || !links[0].RevokedAt.IsZero() {
 		w.Errorf("a stranger changed the links: %+v, %v", links, err)
 	}
 	w.receipt("own", "own")

@@ -72,7 +72,7 @@ func testReceipts(w *world) {
 	w.receipt("link", "link")
 	link.ID = session.NewID()
 	w.is(w.Store.CreateOnce(w.Context(), c), session.ErrRepeated, "a second link")
-	if links, err := w.Store.Links(w.Context(), w.tenant, made.ID); err != nil || len(links) != 1 || links[0].ID == link.ID {
+	if links, err := w.Store.Links(w.Context(), w.tenant, made.ID, uuid.Nil, 10); err != nil || len(links) != 1 || links[0].ID == link.ID {
 		w.Errorf("links %+v, %v: want the first alone", links, err)
 	}
 	w.ok(w.Store.CreateOnce(w.Context(), w.creation(made, "token")))
