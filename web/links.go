@@ -35,10 +35,10 @@ func (s *Server) revokeAgentTokens(ctx context.Context, r *request[agentParams, 
 }
 
 type linkRequest struct {
-	Profile          *string `json:"profile,omitempty" default:"exact_on_site" doc:"status, cell:<resolution>, exact or exact_on_site"`
+	Profile          *string `json:"profile,omitempty" nullable:"false" default:"exact_on_site" doc:"status, cell:<resolution>, exact or exact_on_site"`
 	Trail            bool    `json:"trail,omitempty" default:"false" doc:"Whether the way so far is shown too"`
-	ExpiresInSeconds *int64  `json:"expires_in_seconds,omitempty" minimum:"1" doc:"At the latest the link expires one hour after the mission's deadline, which is the default"`
-	MaxViewers       *int64  `json:"max_viewers,omitempty" minimum:"1" maximum:"10000" doc:"How many may watch through the link at once; without it, any number"`
+	ExpiresInSeconds *int64  `json:"expires_in_seconds,omitempty" nullable:"false" minimum:"1" doc:"At the latest the link expires one hour after the mission's deadline, which is the default"`
+	MaxViewers       *int64  `json:"max_viewers,omitempty" nullable:"false" minimum:"1" maximum:"10000" doc:"How many may watch through the link at once; without it, any number"`
 	Label            string  `json:"label,omitempty" maxLength:"200" doc:"For whom the link is, for your own list"`
 }
 
@@ -116,7 +116,7 @@ type linkReply struct {
 
 type linksParams struct {
 	ID     string `path:"id" doc:"The mission, a UUIDv7"`
-	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"The most items of a page"`
 	Cursor string `query:"cursor" maxLength:"200" doc:"The next_cursor of the page before"`
 }
 

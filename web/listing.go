@@ -13,12 +13,12 @@ import (
 )
 
 type listParams struct {
-	State     []session.State `query:"state,explode" enum:"scheduled,active,paused,ended,cancelled" doc:"Those that stand in this state, or in one of several"`
+	State     []session.State `query:"state,explode" nullable:"false" enum:"scheduled,active,paused,ended,cancelled" doc:"Those that stand in this state, or in one of several"`
 	From      instant         `query:"from" doc:"Those whose planned time reaches beyond this time" example:"2026-11-21T00:00:00Z"`
 	To        instant         `query:"to" doc:"Those whose planned time begins before this time" example:"2026-11-22T00:00:00Z"`
 	Agent     string          `query:"agent" doc:"Those that this agent is or was on" example:"badge-17"`
 	Reference string          `query:"reference" doc:"Those of this very reference" example:"M-1"`
-	Limit     int             `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	Limit     int             `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"The most items of a page"`
 	Cursor    string          `query:"cursor" maxLength:"200" doc:"The next_cursor of the page before"`
 }
 

@@ -70,7 +70,7 @@ func (s *Server) do(ctx context.Context, p *session.Principal, text string, comm
 }
 
 type missionChange struct {
-	EndsAt        *time.Time     `json:"ends_at,omitempty" doc:"The new planned end"`
+	EndsAt        *time.Time     `json:"ends_at,omitempty" nullable:"false" doc:"The new planned end"`
 	AddAgents     []agentRequest `json:"add_agents,omitempty" maxItems:"50" nullable:"false"`
 	RelieveAgents []string       `json:"relieve_agents,omitempty" maxItems:"50" nullable:"false"`
 }

@@ -153,6 +153,19 @@ func checkReferences(t *testing.T, body []byte, doc *openAPIDoc) {
 			t.Errorf("schema %s is named after a Go type", name)
 		}
 	}
+	// Null is refused everywhere but in one place.
+	for name, schema := range doc.Components.Schemas {
+		if !strings.HasSuffix(name, "Request") && name != "MissionChange" {
+			continue
+		}
+		properties, _ := schema["properties"].(map[string]any)
+		for member, property := range properties {
+			types, _ := property.(map[string]any)["type"].([]any)
+			if slices.Contains(types, any("null")) != (member == "max_points") {
+				t.Errorf("schema %s: %s has the types %v", name, member, types)
+			}
+		}
+	}
 	for member, want := range map[string]bool{"reference": true, "site": true, "agents": true, "starts_at": true, "policy": false, "overrun_minutes": false} {
 		required, _ := doc.Components.Schemas["MissionRequest"]["required"].([]any)
 		if slices.Contains(required, any(member)) != want {
