@@ -59,6 +59,10 @@ var (
 	ErrLocated = &Error{Code: "agent_located", Detail: "an agent of this mission is located for another mission now"}
 	// ErrExists: an object of this identity exists.
 	ErrExists = &Error{Code: "exists"}
+	// ErrKeyReused: the caller's key for a creation stands for another one.
+	ErrKeyReused = &Error{Code: "idempotency_key_reused", Field: "Idempotency-Key", Detail: "was used within the last 24 hours for a request with another body"}
+	// ErrRepeated: this creation has happened before; it reaches no user.
+	ErrRepeated = &Error{Code: "repeated", Detail: "this was created before"}
 	// ErrUnavailable: the store or the keyring cannot answer now; whatever was
 	// asked may or may not have happened and is safe to ask again.
 	ErrUnavailable = &Error{Code: "store_unavailable", Detail: "the store cannot answer now"}

@@ -32,6 +32,14 @@ const maxAdvance = 366 * 24 * time.Hour
 // CreateMission validates and stores a new mission of the caller's tenant.
 // It returns ErrInvalid naming the member at fault, or ErrForbidden.
 func (s *Service) CreateMission(ctx context.Context, p *Principal, m *Mission) error {
+	if err := s.PrepareMission(ctx, p, m); err != nil {
+		return err
+	}
+	return s.Store.CreateMission(ctx, m)
+}
+
+// PrepareMission is CreateMission up to the storing.
+func (s *Service) PrepareMission(ctx context.Context, p *Principal, m *Mission) error {
 	if p.Role != Platform && p.Role != Operator {
 		return ErrForbidden
 	}
@@ -59,7 +67,7 @@ func (s *Service) CreateMission(ctx context.Context, p *Principal, m *Mission) e
 	if m.StartsAt.After(now.Add(maxAdvance)) {
 		return ErrInvalid.At("starts_at").Because("must lie within a year from now")
 	}
-	return s.Store.CreateMission(ctx, m)
+	return nil
 }
 
 // Mission returns a mission as it stands at the store's time: settled, if its
@@ -73,11 +81,15 @@ func (s *Service) Mission(ctx context.Context, tenant string, id uuid.UUID) (*Mi
 	return m, nil
 }
 
-// Missions lists a tenant's missions, newest first, as they stand at the
-// store's time, beginning after the one that the cursor names (zero: at the
-// newest).
-func (s *Service) Missions(ctx context.Context, tenant string, after uuid.UUID, limit int) ([]*Mission, error) {
-	list, err := s.Store.Missions(ctx, tenant, after, limit)
+// Missions lists the missions of a tenant that f selects, newest first, as they
+// stand at the store's time, beginning after the id given (zero: at the newest).
+// ErrInvalid for a filter that is not valid.
+func (s *Service) Missions(ctx context.Context, tenant string, f MissionFilter, after uuid.UUID, limit int) ([]*Mission, error) {
+	f.From, f.To = Millis(f.From), Millis(f.To)
+	if err := f.Validate(); err != nil {
+		return nil, err
+	}
+	list, err := s.Store.Missions(ctx, tenant, f, after, limit)
 	for _, m := range list {
 		m.Settle(m.ReadAt)
 	}
@@ -207,6 +219,15 @@ func (s *Service) IssueAgentToken(ctx context.Context, p *Principal, id uuid.UUI
 // link expires with the mission's deadline and a grace at the latest; a zero
 // ExpiresAt asks for that. ErrState for a mission that is over.
 func (s *Service) CreateLink(ctx context.Context, p *Principal, l Link) (Link, string, error) {
+	l, token, err := s.PrepareLink(ctx, p, l)
+	if err != nil {
+		return Link{}, "", err
+	}
+	return l, token, s.Store.CreateLink(ctx, l)
+}
+
+// PrepareLink is CreateLink up to the storing.
+func (s *Service) PrepareLink(ctx context.Context, p *Principal, l Link) (Link, string, error) {
 	m, err := s.Mission(ctx, p.Tenant, l.Mission)
 	if err != nil {
 		return Link{}, "", err
@@ -231,7 +252,7 @@ func (s *Service) CreateLink(ctx context.Context, p *Principal, l Link) (Link, s
 	if err != nil {
 		return Link{}, "", err
 	}
-	return l, token, s.Store.CreateLink(ctx, l)
+	return l, token, nil
 }
 
 // RevokeLink revokes a link: its viewers are disconnected everywhere.
@@ -280,6 +301,17 @@ type Fix struct {
 // Track returns stored fixes of a mission in order of time, beginning after
 // the cursor, at most limit. ErrGone once the track has expired.
 func (s *Service) Track(ctx context.Context, m *Mission, after Cursor, limit int) ([]Fix, error) {
+	return s.open(ctx, m, func() ([]Row, error) { return s.Store.Track(ctx, m.Tenant, m.ID, after, limit) })
+}
+
+// AgentTrack returns of a track what is the agent's.
+func (s *Service) AgentTrack(ctx context.Context, m *Mission, agent string, after Cursor, limit int) ([]Fix, error) {
+	return s.open(ctx, m, func() ([]Row, error) { return s.Store.AgentTrack(ctx, m.Tenant, m.ID, agent, after, limit) })
+}
+
+// open reads and opens positions of a mission. The key comes first: what is gone
+// is not even read.
+func (s *Service) open(ctx context.Context, m *Mission, read func() ([]Row, error)) ([]Fix, error) {
 	if m.ExpiresOn == 0 {
 		return nil, nil
 	}
@@ -287,7 +319,7 @@ func (s *Service) Track(ctx context.Context, m *Mission, after Cursor, limit int
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.Store.Track(ctx, m.Tenant, m.ID, after, limit)
+	rows, err := read()
 	if err != nil {
 		return nil, err
 	}

@@ -62,9 +62,11 @@ type Store interface {
 	// Mission returns a mission as it stands, with ReadAt set. It is not
 	// settled: a mission past its deadline may still read active.
 	Mission(ctx context.Context, tenant string, id uuid.UUID) (*Mission, error)
-	// Missions lists a tenant's missions, newest first, beginning after the
-	// one named by the cursor (zero: at the newest).
-	Missions(ctx context.Context, tenant string, after uuid.UUID, limit int) ([]*Mission, error)
+	// Missions lists the missions of a tenant that f selects, newest first,
+	// beginning after the id given, which need not be that of a mission (zero:
+	// at the newest). f is valid. What it says of states holds for the missions
+	// as Settle leaves them at their ReadAt, which is the same for all.
+	Missions(ctx context.Context, tenant string, f MissionFilter, after uuid.UUID, limit int) ([]*Mission, error)
 	// UpdateMission locks a mission against every other change and against
 	// judging, reads it and the clock (ReadAt) after that, and lets change
 	// alter it; then stores what changed: state, plan, agents, windows. In the
@@ -98,6 +100,9 @@ type Store interface {
 	// position of the agent's open window, which a later slot replaces and an
 	// earlier one does not.
 	//
+	// Refused pings are counted by their reason in the same transaction, unless
+	// the agent is not on the mission.
+	//
 	// On an error nothing was stored, or all of it was (ErrUnavailable): the
 	// same batch may be appended again in any case.
 	Append(ctx context.Context, batch []*Submission) error
@@ -105,6 +110,9 @@ type Store interface {
 	// Track returns stored positions of a mission in order of (At, Agent,
 	// Slot), beginning after the cursor.
 	Track(ctx context.Context, tenant string, id uuid.UUID, after Cursor, limit int) ([]Row, error)
+	// AgentTrack returns of a track what is the agent's, in the same order. To
+	// read the parts one by one is cheaper than to read the whole.
+	AgentTrack(ctx context.Context, tenant string, id uuid.UUID, agent string, after Cursor, limit int) ([]Row, error)
 	// Latest returns, for every agent with an open window, the newest stored
 	// positions of that window, at most n an agent, in order of (Agent, At).
 	// Past the mission's deadline no window is open, settled or not.
@@ -124,13 +132,32 @@ type Store interface {
 	// node asked: of two connections of one agent it tells the newer.
 	NextConnection(ctx context.Context) (int64, error)
 
+	// Refusals returns how many pings of a mission Append has refused, in order
+	// of (Agent, Reason). One that was sent again was refused again.
+	Refusals(ctx context.Context, tenant string, id uuid.UUID) ([]Refusal, error)
+
 	// CreateLink stores a link of an existing mission.
 	CreateLink(ctx context.Context, l Link) error
-	// Links lists a mission's links, oldest first.
-	Links(ctx context.Context, tenant string, mission uuid.UUID) ([]Link, error)
+	// Links lists a mission's links, oldest first, beginning after the id given,
+	// which need not be that of a link (zero: at the oldest).
+	Links(ctx context.Context, tenant string, mission, after uuid.UUID, limit int) ([]Link, error)
 	// RevokeLink revokes a link and raises its mission's Revision; repeating it
 	// is harmless. It returns the mission's id. ErrNotFound.
 	RevokeLink(ctx context.Context, tenant string, id uuid.UUID) (mission uuid.UUID, err error)
+
+	// CreateOnce stores the mission or link of c as CreateMission and CreateLink
+	// do, and the receipt that c.Seal then returns, in one transaction, for
+	// ReceiptLife. ErrRepeated, and nothing is stored, if a receipt of that name
+	// stands; of several callers at once one succeeds. An error of c.Seal is
+	// returned as it is and nothing is stored. c.Seal may be called more than
+	// once.
+	CreateOnce(ctx context.Context, c Creation) error
+	// Receipt returns the receipt of that name; ErrNotFound if there is none or
+	// its life is over.
+	Receipt(ctx context.Context, tenant string, id ReceiptID) (sealed []byte, err error)
+	// PurgeReceipts removes receipts, of all tenants, whose life is over, the
+	// oldest first and at most limit, and returns how many.
+	PurgeReceipts(ctx context.Context, limit int) (int, error)
 
 	// Close releases what the store holds.
 	Close() error
@@ -169,6 +196,13 @@ type Row struct {
 	Slot   int64
 	At     time.Time
 	Sealed []byte
+}
+
+// Refusal is how many pings of an agent were refused for one reason.
+type Refusal struct {
+	Agent  string
+	Reason string // Verdict.Code
+	Count  int64
 }
 
 // Cursor is a place in a track. The zero Cursor is its beginning.

@@ -49,7 +49,7 @@ func (s *Service) Progress(ctx context.Context, m *Mission) (map[string]Progress
 	if err := s.catchUp(ctx, m, key, found, rows); err != nil {
 		return nil, err
 	}
-	return found, fold(m, key, found, rows)
+	return found, foldRows(m, key, found, rows)
 }
 
 func located(m *Mission, agent string) *Window {
@@ -98,7 +98,7 @@ func (s *Service) catchUp(ctx context.Context, m *Mission, key *TrackKey, found 
 				theirs = append(theirs, row)
 			}
 		}
-		if err := fold(m, key, found, theirs); err != nil || len(page) < refoldPage {
+		if err := foldRows(m, key, found, theirs); err != nil || len(page) < refoldPage {
 			return err
 		}
 		last := page[len(page)-1]
@@ -107,9 +107,9 @@ func (s *Service) catchUp(ctx context.Context, m *Mission, key *TrackKey, found 
 	return nil
 }
 
-// fold opens rows and folds them into the progress of their agents, in their
+// foldRows opens rows and folds them into the progress of their agents, in their
 // order.
-func fold(m *Mission, key *TrackKey, found map[string]Progress, rows []Row) error {
+func foldRows(m *Mission, key *TrackKey, found map[string]Progress, rows []Row) error {
 	for _, row := range rows {
 		fix, err := key.Open(row.Agent, row.Slot, row.Sealed)
 		if err != nil {

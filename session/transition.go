@@ -328,9 +328,14 @@ func (m *Mission) extend(c Command, now time.Time) error {
 	before := *m
 	m.EndsAt = Millis(c.EndsAt)
 	m.setDeadline()
-	err := m.validatePlan()
-	if err == nil && !m.Deadline.After(now) {
+	var err error
+	switch {
+	case m.outlivesTrack():
+		err = ErrInvalid.At("ends_at").Because("with the overrun must lie before the day on which the track expires")
+	case !m.Deadline.After(now):
 		err = ErrInvalid.At("ends_at").Because("with the overrun lies in the past: end the mission instead")
+	default:
+		err = m.validatePlan()
 	}
 	if err != nil {
 		m.EndsAt, m.Deadline = before.EndsAt, before.Deadline

@@ -29,6 +29,8 @@ var (
 	aliasName  = regexp.MustCompile(`^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,31}$`)
 )
 
+const agentRule = "must be 1 to 64 letters, digits or . _ @ - and begin with a letter or digit"
+
 // ValidateTenant returns ErrInvalid unless name can name a tenant: lower-case
 // letters, digits and hyphens, at most 63 of them.
 func ValidateTenant(name string) error {
@@ -95,11 +97,16 @@ func (m *Mission) validatePlan() error {
 		return ErrInvalid.At("early_minutes").Because("must be 0 to %d", int(maxEarly.Minutes()))
 	case m.EndsAt.Add(m.Overrun).Sub(m.StartsAt) > MaxDuration:
 		return ErrInvalid.At("ends_at").Because("plus the overrun must lie within %d hours of starts_at", int(MaxDuration.Hours()))
-	case DayOf(m.EndsAt.Add(m.Overrun)) >= DayOf(m.StartsAt.Add(-m.EarlyBegin))+Day(m.Policy.RetentionDays):
-		// Or the key of the track could be destroyed under a running mission.
+	case m.outlivesTrack():
 		return ErrInvalid.At("policy.retention_days").Because("must reach beyond the day on which the mission ends with its overrun")
 	}
 	return nil
+}
+
+// outlivesTrack reports whether the key of the track could be destroyed under the
+// running mission.
+func (m *Mission) outlivesTrack() bool {
+	return DayOf(m.EndsAt.Add(m.Overrun)) >= DayOf(m.StartsAt.Add(-m.EarlyBegin))+Day(m.Policy.RetentionDays)
 }
 
 func (m *Mission) validatePolicy() error {
@@ -128,7 +135,7 @@ func (m *Mission) validateAgents() error {
 		field := fmt.Sprintf("agents[%d]", i)
 		switch {
 		case !agentName.MatchString(a.ID):
-			return ErrInvalid.At(field + ".agent").Because("must be 1 to 64 letters, digits or . _ @ - and begin with a letter or digit")
+			return ErrInvalid.At(field + ".agent").Because(agentRule)
 		case !aliasName.MatchString(a.Alias):
 			return ErrInvalid.At(field + ".alias").Because("must be 1 to 32 letters, digits, spaces or . _ - and begin with a letter or digit")
 		case ids[a.ID]:

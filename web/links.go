@@ -26,7 +26,8 @@ func (s *Server) createAgentToken(ctx context.Context, r *request[agentParams, e
 	if err != nil {
 		return nil, err
 	}
-	return &agentTokenReply{Token: token, ExpiresAt: expires}, nil
+	c := session.Creation{Ref: session.Ref{Tenant: r.Principal.Tenant, ID: id}}
+	return create(ctx, s, c, r.Once, func() *agentTokenReply { return &agentTokenReply{Token: token, ExpiresAt: expires} })
 }
 
 func (s *Server) revokeAgentTokens(ctx context.Context, r *request[agentParams, none]) (*missionReply, error) {
@@ -34,10 +35,10 @@ func (s *Server) revokeAgentTokens(ctx context.Context, r *request[agentParams, 
 }
 
 type linkRequest struct {
-	Profile          *string `json:"profile,omitempty" default:"exact_on_site" doc:"status, cell:<resolution>, exact or exact_on_site"`
+	Profile          *string `json:"profile,omitempty" nullable:"false" default:"exact_on_site" doc:"status, cell:<resolution>, exact or exact_on_site"`
 	Trail            bool    `json:"trail,omitempty" default:"false" doc:"Whether the way so far is shown too"`
-	ExpiresInSeconds *int64  `json:"expires_in_seconds,omitempty" minimum:"1" doc:"At the latest the link expires one hour after the mission's deadline, which is the default"`
-	MaxViewers       *int64  `json:"max_viewers,omitempty" minimum:"1" maximum:"10000" doc:"How many may watch through the link at once; without it, any number"`
+	ExpiresInSeconds *int64  `json:"expires_in_seconds,omitempty" nullable:"false" minimum:"1" doc:"At the latest the link expires one hour after the mission's deadline, which is the default"`
+	MaxViewers       *int64  `json:"max_viewers,omitempty" nullable:"false" minimum:"1" maximum:"10000" doc:"How many may watch through the link at once; without it, any number"`
 	Label            string  `json:"label,omitempty" maxLength:"200" doc:"For whom the link is, for your own list"`
 }
 
@@ -71,14 +72,17 @@ func (s *Server) createLink(ctx context.Context, r *request[missionParams, linkR
 		}
 		link.ExpiresAt = now.Add(scaled(n, time.Second, 0))
 	}
-	link, token, err := s.service.CreateLink(ctx, r.Principal, link)
+	link, token, err := s.service.PrepareLink(ctx, r.Principal, link)
 	if err != nil {
 		return nil, err
 	}
-	return &newLinkReply{
-		ID: link.ID.String(), Token: token, ExpiresAt: link.ExpiresAt,
-		URL: s.publicURL + "/live#" + token,
-	}, nil
+	c := session.Creation{Ref: session.Ref{Tenant: link.Tenant, ID: id}, Link: &link}
+	return create(ctx, s, c, r.Once, func() *newLinkReply {
+		return &newLinkReply{
+			ID: link.ID.String(), Token: token, ExpiresAt: link.ExpiresAt,
+			URL: s.publicURL + "/live#" + token,
+		}
+	})
 }
 
 // link returns the link that was asked for, of no mission yet.
@@ -110,16 +114,30 @@ type linkReply struct {
 	RevokedAt  *time.Time      `json:"revoked_at"`
 }
 
-func (s *Server) listLinks(ctx context.Context, r *request[missionParams, none]) (*page[linkReply], error) {
-	m, err := s.mission(ctx, r.Principal, r.Params.ID)
+type linksParams struct {
+	ID     string `path:"id" doc:"The mission, a UUIDv7"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"The most items of a page"`
+	Cursor string `query:"cursor" maxLength:"200" doc:"The next_cursor of the page before"`
+}
+
+func (s *Server) listLinks(ctx context.Context, r *request[linksParams, none]) (*page[linkReply], error) {
+	after, err := parseIDCursor(r.Params.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	links, err := s.service.Store.Links(ctx, r.Principal.Tenant, m.ID)
+	id, err := parseID(r.Params.ID)
+	if err != nil {
+		return nil, err
+	}
+	links, err := s.service.Store.Links(ctx, r.Principal.Tenant, id, after, r.Params.Limit+1)
 	if err != nil {
 		return nil, err
 	}
 	p := &page[linkReply]{Items: []linkReply{}}
+	if len(links) > r.Params.Limit {
+		links = links[:r.Params.Limit]
+		p.NextCursor = idCursor(links[len(links)-1].ID)
+	}
 	for _, l := range links {
 		p.Items = append(p.Items, linkReply{
 			ID: l.ID.String(), Profile: l.View.Profile, Trail: l.View.Trail, Label: l.Label, MaxViewers: orNull(l.MaxViewers),

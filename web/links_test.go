@@ -41,6 +41,16 @@ func TestLinks(t *testing.T) {
 		t.Errorf("link %v", l)
 	}
 
+	// By pages.
+	one := w.call("GET", at+"?limit=1", "operator", "").want(200, "").json()
+	two := w.call("GET", at+"?limit=1&cursor="+one["next_cursor"].(string), "operator", "").want(200, "").json()
+	if first(t, one["items"])["id"] != made["id"] || first(t, two["items"])["id"] != late["id"] || two["next_cursor"] != nil {
+		t.Errorf("pages %v and %v", one, two)
+	}
+	for query, code := range map[string]string{"limit=0": "invalid:limit", "limit=201": "invalid:limit", "cursor=x": "invalid:cursor", "cursor=": "invalid:cursor"} {
+		w.call("GET", at+"?"+query, "operator", "").want(422, code)
+	}
+
 	revision := w.call("GET", "/v1/missions/"+id, "platform", "").json()["revision"]
 	for range 2 {
 		gone := w.call("DELETE", "/v1/links/"+made["id"].(string), "operator", "").want(200, "").json()

@@ -51,6 +51,8 @@ func (w *world) sample(name string) sample {
 		return sample{missions + w.mission("begin") + "/progress", ""}
 	case "getTrack":
 		return sample{missions + w.mission("begin") + "/track", ""}
+	case "getReport":
+		return sample{missions + w.mission("begin") + "/report", ""}
 	case "publishNotice":
 		return sample{"/v1/notice", `{"text":"We locate you during missions."}`}
 	case "getNotice":
@@ -216,7 +218,7 @@ func TestWhoMayWhat(t *testing.T) {
 		"createMission": staff, "listMissions": staff, "getMission": staff, "changeMission": staff,
 		"beginMission": staff, "pauseMission": staff, "resumeMission": staff, "endMission": staff, "cancelMission": staff,
 		"createAgentToken": staff, "revokeAgentTokens": staff, "createLink": staff, "listLinks": staff, "revokeLink": staff,
-		"getProgress": staff, "getTrack": platform, "publishNotice": platform, "getNotice": keys, "acknowledgeNotice": staff,
+		"getProgress": staff, "getTrack": platform, "getReport": staff, "publishNotice": platform, "getNotice": keys, "acknowledgeNotice": staff,
 		"agentSocket": "agent doctor", "liveSocket": "viewer doctor", "liveEvents": "viewer doctor",
 		"getOpenAPI": "", "home": "", "livePage": "", "asset": "", "icon": "",
 	}
@@ -346,6 +348,11 @@ func (w *world) provoke(r *web.Route, status string) *answer {
 			s.path = strings.Replace(s.path, strings.Split(s.path, "/")[3], session.NewID().String(), 1)
 		}
 	case "409":
+		if r.Name == "createMission" {
+			shake = append(shake, "Idempotency-Key", "409")
+			w.call(r.Method, s.path, key, w.fresh(aMission), shake...).want(201, "")
+			break
+		}
 		w.conflict(r.Name, &s)
 	case "410":
 		return w.provokeGone(r, key)

@@ -19,8 +19,8 @@ type missionRequest struct {
 	Checkpoints    []checkpointRequest `json:"checkpoints,omitempty" maxItems:"200" nullable:"false"`
 	StartsAt       time.Time           `json:"starts_at" doc:"Planned start" example:"2026-11-21T20:00:00+01:00"`
 	EndsAt         time.Time           `json:"ends_at" doc:"Planned end" example:"2026-11-22T06:00:00+01:00"`
-	OverrunMinutes *int64              `json:"overrun_minutes,omitempty" default:"120" minimum:"0" maximum:"1440" doc:"How long after its planned end the mission ends by itself"`
-	EarlyMinutes   *int64              `json:"early_minutes,omitempty" default:"60" minimum:"0" maximum:"1440" doc:"How long before its planned start it may begin"`
+	OverrunMinutes *int64              `json:"overrun_minutes,omitempty" nullable:"false" default:"120" minimum:"0" maximum:"1440" doc:"How long after its planned end the mission ends by itself"`
+	EarlyMinutes   *int64              `json:"early_minutes,omitempty" nullable:"false" default:"60" minimum:"0" maximum:"1440" doc:"How long before its planned start it may begin"`
 	Agents         []agentRequest      `json:"agents" minItems:"1" maxItems:"50" nullable:"false"`
 	Policy         *policyRequest      `json:"policy,omitempty"`
 }
@@ -28,20 +28,20 @@ type missionRequest struct {
 type siteRequest struct {
 	Name    string         `json:"name" minLength:"1" maxLength:"200" example:"Entrepôt"`
 	Point   *pointRequest  `json:"point"`
-	RadiusM *float64       `json:"radius_m" minimum:"1" maximum:"50000" example:"80" doc:"Metres"`
+	RadiusM *float64       `json:"radius_m" nullable:"false" minimum:"1" maximum:"50000" example:"80" doc:"Metres"`
 	Area    jsontext.Value `json:"area,omitempty" hidden:"true"`
 }
 
 type pointRequest struct {
-	Latitude  *float64 `json:"latitude" minimum:"-90" maximum:"90" example:"48.84"`
-	Longitude *float64 `json:"longitude" minimum:"-180" maximum:"180" example:"2.41"`
+	Latitude  *float64 `json:"latitude" nullable:"false" minimum:"-90" maximum:"90" example:"48.84"`
+	Longitude *float64 `json:"longitude" nullable:"false" minimum:"-180" maximum:"180" example:"2.41"`
 }
 
 type checkpointRequest struct {
 	Name      string   `json:"name" minLength:"1" maxLength:"200"`
-	Latitude  *float64 `json:"latitude" minimum:"-90" maximum:"90"`
-	Longitude *float64 `json:"longitude" minimum:"-180" maximum:"180"`
-	RadiusM   *float64 `json:"radius_m" minimum:"1" maximum:"50000" doc:"Metres"`
+	Latitude  *float64 `json:"latitude" nullable:"false" minimum:"-90" maximum:"90"`
+	Longitude *float64 `json:"longitude" nullable:"false" minimum:"-180" maximum:"180"`
+	RadiusM   *float64 `json:"radius_m" nullable:"false" minimum:"1" maximum:"50000" doc:"Metres"`
 }
 
 type agentRequest struct {
@@ -50,13 +50,13 @@ type agentRequest struct {
 }
 
 type policyRequest struct {
-	Track         *string  `json:"track,omitempty" enum:"full,none" default:"full"`
-	Purpose       *string  `json:"purpose,omitempty" enum:"mission,proof" default:"mission"`
-	RetentionDays *int64   `json:"retention_days,omitempty" minimum:"1" maximum:"365" default:"30" doc:"Above 60 only with purpose proof"`
-	MinIntervalMS *int64   `json:"min_interval_ms,omitempty" minimum:"1" maximum:"3600000" default:"1000" doc:"At most one position is kept in each"`
+	Track         *string  `json:"track,omitempty" nullable:"false" enum:"full,none" default:"full"`
+	Purpose       *string  `json:"purpose,omitempty" nullable:"false" enum:"mission,proof" default:"mission"`
+	RetentionDays *int64   `json:"retention_days,omitempty" nullable:"false" minimum:"1" maximum:"365" default:"30" doc:"Above 60 only with purpose proof"`
+	MinIntervalMS *int64   `json:"min_interval_ms,omitempty" nullable:"false" minimum:"1" maximum:"3600000" default:"1000" doc:"At most one position is kept in each"`
 	MaxPoints     nullable `json:"max_points,omitzero" doc:"Newest positions kept after the end; null keeps all"`
-	Speed         *bool    `json:"speed,omitempty" default:"false"`
-	AgentControls *bool    `json:"agent_controls,omitempty" default:"true" doc:"Whether agents may begin and end the mission; their pause needs no permission"`
+	Speed         *bool    `json:"speed,omitempty" nullable:"false" default:"false"`
+	AgentControls *bool    `json:"agent_controls,omitempty" nullable:"false" default:"true" doc:"Whether agents may begin and end the mission; their pause needs no permission"`
 }
 
 // mission returns the mission that was asked for. What no Go value can hold

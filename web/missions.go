@@ -8,18 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"ronde/session"
 )
 
 type missionParams struct {
 	ID string `path:"id" doc:"The mission, a UUIDv7"`
-}
-
-type pageParams struct {
-	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	Cursor string `query:"cursor" maxLength:"200" doc:"The next_cursor of the page before"`
 }
 
 // page is one page of a list. The cursor is null on the last one.
@@ -33,41 +26,11 @@ func (s *Server) createMission(ctx context.Context, r *request[none, missionRequ
 	if err != nil {
 		return nil, err
 	}
-	if err := s.service.CreateMission(ctx, r.Principal, m); err != nil {
+	if err := s.service.PrepareMission(ctx, r.Principal, m); err != nil {
 		return nil, err
 	}
-	return newMissionReply(m), nil
-}
-
-func (s *Server) listMissions(ctx context.Context, r *request[pageParams, none]) (*page[*missionReply], error) {
-	after, err := parseMissionCursor(r.Params.Cursor)
-	if err != nil {
-		return nil, err
-	}
-	list, err := s.service.Missions(ctx, r.Principal.Tenant, after, r.Params.Limit+1)
-	if err != nil {
-		return nil, err
-	}
-	p := &page[*missionReply]{Items: []*missionReply{}}
-	for _, m := range list[:min(len(list), r.Params.Limit)] {
-		p.Items = append(p.Items, newMissionReply(m))
-	}
-	if len(list) > r.Params.Limit {
-		last := list[r.Params.Limit-1].ID
-		p.NextCursor = orNull(encodeCursor(last[:]))
-	}
-	return p, nil
-}
-
-func parseMissionCursor(text string) (uuid.UUID, error) {
-	if text == "" {
-		return uuid.Nil, nil
-	}
-	b, err := decodeCursor(text)
-	if err != nil || len(b) != len(uuid.UUID{}) {
-		return uuid.Nil, errCursor
-	}
-	return uuid.UUID(b), nil
+	c := session.Creation{Ref: session.Ref{Tenant: m.Tenant, ID: m.ID}, Mission: m}
+	return create(ctx, s, c, r.Once, func() *missionReply { return newMissionReply(m) })
 }
 
 func (s *Server) getMission(ctx context.Context, r *request[missionParams, none]) (*missionReply, error) {
@@ -107,7 +70,7 @@ func (s *Server) do(ctx context.Context, p *session.Principal, text string, comm
 }
 
 type missionChange struct {
-	EndsAt        *time.Time     `json:"ends_at,omitempty" doc:"The new planned end"`
+	EndsAt        *time.Time     `json:"ends_at,omitempty" nullable:"false" doc:"The new planned end"`
 	AddAgents     []agentRequest `json:"add_agents,omitempty" maxItems:"50" nullable:"false"`
 	RelieveAgents []string       `json:"relieve_agents,omitempty" maxItems:"50" nullable:"false"`
 }

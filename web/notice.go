@@ -36,7 +36,7 @@ type noticeParams struct {
 }
 
 type acknowledgeRequest struct {
-	Version *int64 `json:"version" minimum:"1" doc:"The version that the agent acknowledged"`
+	Version *int64 `json:"version" nullable:"false" minimum:"1" doc:"The version that the agent acknowledged"`
 }
 
 type acknowledgementReply struct {

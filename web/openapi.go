@@ -27,6 +27,10 @@ func apiConfig(version string) huma.Config {
 				Description: "Live progress of missions, and of nothing outside of them. Times are RFC 3339 with a zone; timestamps of positions are milliseconds since the epoch.",
 				License:     &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
 			},
+			// The server that serves the document, whatever it is called there.
+			Servers:    []*huma.Server{{URL: "/"}},
+			Tags:       tags,
+			Extensions: map[string]any{"x-problems": documentProblems()},
 			Components: &huma.Components{
 				Schemas:         huma.NewMapRegistry("#/components/schemas/", schemaName),
 				SecuritySchemes: securitySchemes,
@@ -56,6 +60,26 @@ func schemaName(t reflect.Type, hint string) string {
 		return inner + "Page"
 	}
 	return name
+}
+
+// tags are the groups of operations: see tagOf.
+var tags = []*huma.Tag{
+	{Name: "missions", Description: "A mission is one job at one site. While it is active, and at no other time, its agents are located."},
+	{Name: "links", Description: "What a client watches one mission through."},
+	{Name: "agents", Description: "Agents, by the tenant's own names for them."},
+	{Name: "notice", Description: "The privacy notice, which agents acknowledge before anything of theirs is stored."},
+	{Name: "agent", Description: "The socket of an agent's phone."},
+	{Name: "live", Description: "How a client's page watches a mission."},
+	{Name: "openapi", Description: "What you are reading."},
+}
+
+// documentProblems returns what the document says of the codes of problems.
+func documentProblems() map[string]any {
+	all := map[string]any{}
+	for code, kind := range problems {
+		all[code] = map[string]any{"status": kind.status, "meaning": kind.meaning}
+	}
+	return all
 }
 
 var securitySchemes = map[string]*huma.SecurityScheme{
@@ -98,8 +122,10 @@ func document(o *huma.OpenAPI, routes []Route) []byte {
 		}
 		op.Tags = []string{tagOf(r)}
 		describeRoles(op, r)
-		for _, status := range r.refusals(op) {
-			op.Responses[strconv.Itoa(status)] = refusalOf(http.StatusText(status), problem)
+		for status, codes := range r.refusals(op) {
+			response := refusalOf(http.StatusText(status)+": "+strings.Join(codes, ", "), problem)
+			response.Extensions = map[string]any{"x-codes": codes}
+			op.Responses[strconv.Itoa(status)] = response
 		}
 		op.Responses["default"] = refusalOf("Any other refusal", problem)
 	}
@@ -146,9 +172,10 @@ func describeRoles(op *huma.Operation, r *Route) {
 	}
 }
 
-// refusals returns the statuses with which a route may refuse: those that
-// follow from its kind, its roles, its path and its body, and those it declares.
-func (r *Route) refusals(op *huma.Operation) []int {
+// refusals returns the codes with which a route may refuse, by their status: those
+// that follow from its kind, its roles, its path and its body, and those it
+// declares.
+func (r *Route) refusals(op *huma.Operation) map[int][]string {
 	codes := slices.Clone(r.Refusals)
 	if !r.Public {
 		codes = append(codes, codeUnavailable)
@@ -157,28 +184,31 @@ func (r *Route) refusals(op *huma.Operation) []int {
 	case AgentSocket, LiveSocket:
 		codes = append(codes, codeOrigin, codeHandshake, codeUpgrade)
 	case LiveEvents:
-		codes = append(codes, codeOrigin, codeToken)
+		codes = append(codes, codeOrigin, codeToken, codeRevoked)
 	case API:
 		if r.Public {
 			break
 		}
-		codes = append(codes, codeToken, codeInvalid) // a query parameter that is unknown
+		codes = append(codes, codeToken, codeRevoked, codeInvalid) // a query parameter that is unknown
 		if slices.ContainsFunc(keyRoles, func(role session.Role) bool { return !r.Allows(role) }) {
 			codes = append(codes, codeForbidden)
 		}
 		if strings.Contains(r.Path, "{") {
 			codes = append(codes, codeNotFound)
 		}
+		if r.creates() {
+			codes = append(codes, codeKeyReused)
+		}
 		if op.RequestBody != nil {
 			codes = append(codes, codeTooLarge, codeMediaType)
 		}
 	case Page:
 	}
-	var all []int
-	for _, code := range codes {
-		if status := statuses[code]; !slices.Contains(all, status) {
-			all = append(all, status)
-		}
+	slices.Sort(codes)
+	all := map[int][]string{}
+	for _, code := range slices.Compact(codes) {
+		status := problems[code].status
+		all[status] = append(all[status], code)
 	}
 	return all
 }

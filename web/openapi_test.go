@@ -105,6 +105,9 @@ func checkOperation(t *testing.T, route *web.Route, op *operationDoc, doc *openA
 			t.Errorf("%s: parameter %s is not documented", route.Pattern(), name)
 		}
 	}
+	if slices.Contains(op.Parameters, struct{ Name, In string }{"Idempotency-Key", "header"}) != (route.Status == 201) {
+		t.Errorf("%s, which answers %d: parameters %v", route.Pattern(), route.Status, op.Parameters)
+	}
 	if (op.RequestBody != nil) != (route.Method == "POST" || route.Method == "PUT" || route.Method == "PATCH") {
 		t.Errorf("%s: request body %v", route.Pattern(), op.RequestBody)
 	}
@@ -148,6 +151,19 @@ func checkReferences(t *testing.T, body []byte, doc *openAPIDoc) {
 		}
 		if strings.Contains(name, "Reply") || strings.Contains(name, "ErrorModel") || strings.Contains(name, "ErrorDetail") {
 			t.Errorf("schema %s is named after a Go type", name)
+		}
+	}
+	// Null is refused everywhere but in one place.
+	for name, schema := range doc.Components.Schemas {
+		if !strings.HasSuffix(name, "Request") && name != "MissionChange" {
+			continue
+		}
+		properties, _ := schema["properties"].(map[string]any)
+		for member, property := range properties {
+			types, _ := property.(map[string]any)["type"].([]any)
+			if slices.Contains(types, any("null")) != (member == "max_points") {
+				t.Errorf("schema %s: %s has the types %v", name, member, types)
+			}
 		}
 	}
 	for member, want := range map[string]bool{"reference": true, "site": true, "agents": true, "starts_at": true, "policy": false, "overrun_minutes": false} {

@@ -13,11 +13,13 @@ import (
 )
 
 // request is what an operation gets to see: who asks, the parameters of path
-// and query, and the strictly decoded body.
+// and query, the strictly decoded body and, of a creation that is to happen at
+// most once, by what it is told.
 type request[P, B any] struct {
 	Principal *session.Principal
 	Params    P
 	Body      B
+	Once      *session.Once
 }
 
 // none stands for no parameters, or no body.
@@ -30,9 +32,15 @@ type empty struct{}
 func (empty) optional() {}
 
 // reply is what huma writes.
-type reply[O any] struct{ Body *O }
+type reply[O any] struct{ Body answer[O] }
 
-type bodyKey struct{}
+type inputKey struct{}
+
+// input is what of a request huma does not read.
+type input[B any] struct {
+	body B
+	once *session.Once
+}
 
 // operation binds a handler of the API: it documents it with huma, decodes what
 // comes in and encodes what goes out. Huma reads no body itself, because its
@@ -46,20 +54,29 @@ func operation[P, B, O any](handle func(*Server, context.Context, *request[P, B]
 			Middlewares: huma.Middlewares{func(hc huma.Context, next func(huma.Context)) {
 				req, w := humago.Unwrap(hc)
 				req.Header.Del("Accept") // there is one form, whatever is asked for
-				body := new(B)
-				if err := readBody(w, req, body); err != nil {
+				in, err := readInput[B](s, r, w, req)
+				if err == nil {
+					err = checkQuery(req.URL.RawQuery, hc.Operation())
+				}
+				if err != nil {
 					s.fail(w, req, err)
 					return
 				}
-				next(huma.WithValue(hc, bodyKey{}, body))
+				next(huma.WithValue(hc, inputKey{}, in))
 			}},
+		}
+		if r.creates() {
+			op.Parameters = []*huma.Param{idempotencyKey}
 		}
 		huma.Register(b.api, op, func(ctx context.Context, params *P) (*reply[O], error) {
 			principal, err := session.PrincipalOf(ctx)
 			if err != nil {
 				return nil, s.problem(ctx, err)
 			}
-			out, err := handle(s, ctx, &request[P, B]{Principal: principal, Params: *params, Body: *ctx.Value(bodyKey{}).(*B)})
+			in := ctx.Value(inputKey{}).(*input[B])
+			out, err := once(ctx, s, in.once, func() (*O, error) {
+				return handle(s, ctx, &request[P, B]{Principal: principal, Params: *params, Body: in.body, Once: in.once})
+			})
 			if err != nil {
 				return nil, s.problem(ctx, err)
 			}
@@ -67,6 +84,17 @@ func operation[P, B, O any](handle func(*Server, context.Context, *request[P, B]
 		})
 		describeBody[B](b.api, r)
 	}
+}
+
+// readInput reads of a request what huma does not.
+func readInput[B any](s *Server, r *Route, w http.ResponseWriter, req *http.Request) (*input[B], error) {
+	in := new(input[B])
+	text, err := readBody(w, req, &in.body)
+	if err != nil || !r.creates() {
+		return in, err
+	}
+	in.once, err = s.onceOf(req, text)
+	return in, err
 }
 
 // describeBody documents the request body, which huma does not know of.
@@ -89,6 +117,9 @@ func (r *Route) status() int {
 	}
 	return r.Status
 }
+
+// creates reports whether the route makes something that it answers with.
+func (r *Route) creates() bool { return r.status() == http.StatusCreated }
 
 // parseID returns the id that a path names. What is no id names no object: the
 // answer is that of a missing one. Package uuid reads other forms too, and one

@@ -17,7 +17,7 @@ import (
 type Problem struct {
 	Title  string `json:"title" doc:"The status in words"`
 	Status int    `json:"status" doc:"The HTTP status"`
-	Code   string `json:"code" doc:"What went wrong; stable"`
+	Code   string `json:"code" doc:"What went wrong; stable, one of x-problems"`
 	Field  string `json:"field,omitempty" doc:"The member or parameter at fault"`
 	Detail string `json:"detail" doc:"What went wrong, in words that may change"`
 }
@@ -44,6 +44,7 @@ const (
 	codeTooEarly    = "too_early"
 	codeLocated     = "agent_located"
 	codeExists      = "exists"
+	codeKeyReused   = "idempotency_key_reused"
 	codeUnavailable = "store_unavailable"
 	codeGone        = "gone"
 	codeToken       = "token_invalid"
@@ -61,31 +62,39 @@ const (
 	codeInternal    = "internal"
 )
 
-// statuses is the one table from a problem's code to its HTTP status.
-var statuses = map[string]int{
-	codeInvalid:     http.StatusUnprocessableEntity,
-	codeNotFound:    http.StatusNotFound,
-	codeForbidden:   http.StatusForbidden,
-	codeAgentPause:  http.StatusForbidden,
-	codeState:       http.StatusConflict,
-	codeTooEarly:    http.StatusConflict,
-	codeLocated:     http.StatusConflict,
-	codeExists:      http.StatusConflict,
-	codeUnavailable: http.StatusServiceUnavailable,
-	codeGone:        http.StatusGone,
-	codeToken:       http.StatusUnauthorized,
-	codeRevoked:     http.StatusUnauthorized,
+// problemKind is what a code stands for.
+type problemKind struct {
+	status  int
+	meaning string
+}
 
-	codeMethod:      http.StatusMethodNotAllowed,
-	codeOrigin:      http.StatusForbidden,
-	codeHandshake:   http.StatusBadRequest,
-	codeUpgrade:     http.StatusUpgradeRequired,
-	codeTooLarge:    http.StatusRequestEntityTooLarge,
-	codeMediaType:   http.StatusUnsupportedMediaType,
-	codeBadRequest:  http.StatusBadRequest,
-	codeTimeout:     http.StatusRequestTimeout,
-	codeRateLimited: http.StatusTooManyRequests,
-	codeInternal:    http.StatusInternalServerError,
+// problems is the one table from a problem's code to its HTTP status and, for
+// readers of the document, to what it means.
+var problems = map[string]problemKind{
+	codeInvalid:     {http.StatusUnprocessableEntity, "A value breaks a rule; field names it."},
+	codeNotFound:    {http.StatusNotFound, "There is no such object, or it is not yours."},
+	codeForbidden:   {http.StatusForbidden, "The role of this key may not do this."},
+	codeAgentPause:  {http.StatusForbidden, "An agent's own pause is ended by that agent alone."},
+	codeState:       {http.StatusConflict, "The mission's state forbids it."},
+	codeTooEarly:    {http.StatusConflict, "The mission may not begin yet."},
+	codeLocated:     {http.StatusConflict, "An agent is located for another mission at this time."},
+	codeExists:      {http.StatusConflict, "An object of this identity exists."},
+	codeKeyReused:   {http.StatusConflict, "This Idempotency-Key stands for a request with another body."},
+	codeUnavailable: {http.StatusServiceUnavailable, "The server cannot answer now; ask again after Retry-After."},
+	codeGone:        {http.StatusGone, "The track has expired, and its key is destroyed."},
+	codeToken:       {http.StatusUnauthorized, "The credential is missing, malformed, of another kind or expired."},
+	codeRevoked:     {http.StatusUnauthorized, "The credential was revoked."},
+
+	codeMethod:      {http.StatusMethodNotAllowed, "The path knows only other methods; Allow names them."},
+	codeOrigin:      {http.StatusForbidden, "A page of another origin may not connect."},
+	codeHandshake:   {http.StatusBadRequest, "The subprotocol is missing, or there are two credentials."},
+	codeUpgrade:     {http.StatusUpgradeRequired, "This is a WebSocket."},
+	codeTooLarge:    {http.StatusRequestEntityTooLarge, "The body is too long."},
+	codeMediaType:   {http.StatusUnsupportedMediaType, "The body is not plain application/json."},
+	codeBadRequest:  {http.StatusBadRequest, "The body could not be read."},
+	codeTimeout:     {http.StatusRequestTimeout, "The body did not come in time."},
+	codeRateLimited: {http.StatusTooManyRequests, "Too many requests; ask again after Retry-After."},
+	codeInternal:    {http.StatusInternalServerError, "The server failed; its log tells why, under the X-Request-Id of the answer."},
 }
 
 // retryAfter is when to ask again what could not be answered now, in seconds.
@@ -93,11 +102,11 @@ const retryAfter = "2"
 
 // newProblem returns the problem of that code, which must be one of the table.
 func newProblem(code, detail string) *Problem {
-	status, ok := statuses[code]
+	kind, ok := problems[code]
 	if !ok {
-		status, code = http.StatusInternalServerError, codeInternal
+		kind, code = problems[codeInternal], codeInternal
 	}
-	return &Problem{Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
+	return &Problem{Title: http.StatusText(kind.status), Status: kind.status, Code: code, Detail: detail}
 }
 
 // at names the member or parameter at fault.
@@ -114,9 +123,9 @@ func (s *Server) problem(ctx context.Context, err error) *Problem {
 		return p
 	}
 	var refusal *session.Error
-	known := errors.As(err, &refusal) && statuses[refusal.Code] != 0
+	known := errors.As(err, &refusal) && problems[refusal.Code].status != 0
 	switch {
-	case known && statuses[refusal.Code] < http.StatusInternalServerError:
+	case known && problems[refusal.Code].status < http.StatusInternalServerError:
 		return newProblem(refusal.Code, refusal.Detail).at(refusal.Field)
 	case known || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled):
 		if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
@@ -164,6 +173,7 @@ func init() {
 		if len(errs) > 0 && errors.As(errs[0], &detail) {
 			p.Detail = detail.Message // never detail.Value: it is what was sent
 			_, field, _ := strings.Cut(detail.Location, ".")
+			field, _, _ = strings.Cut(field, "[") // of a list of values, the parameter
 			p.Field = memberName(field)
 		}
 		return p

@@ -97,7 +97,7 @@ func Routes() []Route {
 
 		{Method: "POST", Path: mission + "/links", Name: "createLink", Summary: "Make a link with which a client watches the mission",
 			Roles: staff, Status: http.StatusCreated, Refusals: []string{codeState}, bind: operation((*Server).createLink)},
-		{Method: "GET", Path: mission + "/links", Name: "listLinks", Summary: "List the links to a mission",
+		{Method: "GET", Path: mission + "/links", Name: "listLinks", Summary: "List the links to a mission, oldest first",
 			Roles: staff, bind: operation((*Server).listLinks)},
 		{Method: "DELETE", Path: "/v1/links/{id}", Name: "revokeLink", Summary: "Revoke a link and disconnect its viewers",
 			Roles: staff, bind: operation((*Server).revokeLink)},
@@ -106,6 +106,8 @@ func Routes() []Route {
 			Roles: staff, Refusals: []string{codeGone}, bind: operation((*Server).getProgress)},
 		{Method: "GET", Path: mission + "/track", Name: "getTrack", Summary: "Read a mission's stored positions",
 			Roles: platform, Refusals: []string{codeGone}, bind: operation((*Server).getTrack)},
+		{Method: "GET", Path: mission + "/report", Name: "getReport", Summary: "Read how a mission went, without coordinates",
+			Roles: staff, bind: operation((*Server).getReport)},
 
 		{Method: "PUT", Path: "/v1/notice", Name: "publishNotice", Summary: "Publish a new version of the privacy notice",
 			Roles: platform, bind: operation((*Server).publishNotice)},

@@ -22,33 +22,34 @@ const maxBody = 1 << 20
 
 // readBody decodes the body of the request into v, a pointer to a struct, and
 // refuses everything that is not exactly one JSON object of known, distinct,
-// present members of the right type. A v of *none has no body to read.
-func readBody(w http.ResponseWriter, r *http.Request, v any) error {
+// present members of the right type. A v of *none has no body to read. It
+// returns what it read.
+func readBody(w http.ResponseWriter, r *http.Request, v any) (data []byte, err error) {
 	if _, ok := v.(*none); ok {
-		return nil
+		return nil, nil
 	}
 	if r.ContentLength > maxBody {
-		return tooLarge()
+		return nil, tooLarge()
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	data, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var tooLong *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLong):
-		return tooLarge()
+		return nil, tooLarge()
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return newProblem(codeTimeout, "the body did not come in time")
+		return nil, newProblem(codeTimeout, "the body did not come in time")
 	case err != nil:
-		return newProblem(codeBadRequest, "the body could not be read")
+		return nil, newProblem(codeBadRequest, "the body could not be read")
 	case len(data) == 0:
 		if _, ok := v.(interface{ optional() }); ok {
-			return nil
+			return nil, nil
 		}
-		return newProblem(codeInvalid, "a JSON object is required")
+		return nil, newProblem(codeInvalid, "a JSON object is required")
 	}
 	if err := checkMediaType(r.Header); err != nil {
-		return err
+		return nil, err
 	}
-	return decode(data, v)
+	return data, decode(data, v)
 }
 
 func tooLarge() *Problem {

@@ -70,20 +70,20 @@ func TestBadOptions(t *testing.T) {
 func TestEveryCodeHasAStatus(t *testing.T) {
 	for _, e := range []*session.Error{
 		session.ErrInvalid, session.ErrNotFound, session.ErrForbidden, session.ErrAgentPause, session.ErrState, session.ErrTooEarly,
-		session.ErrLocated, session.ErrExists, session.ErrUnavailable, session.ErrGone, session.ErrToken, session.ErrRevoked,
+		session.ErrLocated, session.ErrExists, session.ErrKeyReused, session.ErrUnavailable, session.ErrGone, session.ErrToken, session.ErrRevoked,
 	} {
-		if statuses[e.Code] == 0 {
+		if problems[e.Code].status == 0 {
 			t.Errorf("%s has no status", e.Code)
 		}
 	}
-	for code, status := range statuses {
-		if http.StatusText(status) == "" || strings.ToLower(code) != code || strings.ContainsAny(code, " -.") {
-			t.Errorf("%s: %d", code, status)
+	for code, kind := range problems {
+		if http.StatusText(kind.status) == "" || kind.meaning == "" || strings.ToLower(code) != code || strings.ContainsAny(code, " -.") {
+			t.Errorf("%s: %+v", code, kind)
 		}
 	}
 	for _, r := range Routes() {
 		for _, code := range r.Refusals {
-			if statuses[code] == 0 {
+			if problems[code].status == 0 {
 				t.Errorf("%s: refusal %s has no status", r.Pattern(), code)
 			}
 		}

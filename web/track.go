@@ -14,8 +14,8 @@ import (
 
 type trackParams struct {
 	ID     string `path:"id" doc:"The mission, a UUIDv7"`
-	Format string `query:"format" enum:"json" default:"json"`
-	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"1000"`
+	Format string `query:"format" enum:"json" default:"json" doc:"How positions are written"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"1000" doc:"The most items of a page"`
 	Cursor string `query:"cursor" maxLength:"200" doc:"The next_cursor of the page before"`
 }
 

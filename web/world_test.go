@@ -31,6 +31,7 @@ import (
 type world struct {
 	t       *testing.T
 	clock   *clock
+	path    string // of the database
 	store   *sqlite.Store
 	ring    session.Keyring
 	root    session.RootSecret
@@ -53,7 +54,8 @@ func newWorld(t *testing.T, change ...func(*web.Options)) *world {
 	w := &world{t: t, clock: &clock{now: theTime}, log: &syncBuffer{}, root: session.NewRootSecret(), keys: map[string]string{}}
 	dir := t.TempDir()
 	var err error
-	if w.store, err = sqlite.Open(t.Context(), filepath.Join(dir, "ronde.db"), w.clock.Now); err != nil {
+	w.path = filepath.Join(dir, "ronde.db")
+	if w.store, err = sqlite.Open(t.Context(), w.path, w.clock.Now); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.store.Close() })
@@ -155,11 +157,17 @@ type answer struct {
 // otherwise.
 func (w *world) call(method, path, key, body string, headers ...string) *answer {
 	w.t.Helper()
+	return w.callAt(w.url, method, path, key, body, headers...)
+}
+
+// callAt is call to the server of that address.
+func (w *world) callAt(url, method, path, key, body string, headers ...string) *answer {
+	w.t.Helper()
 	var reader io.Reader = http.NoBody
 	if body != "" {
 		reader = strings.NewReader(body)
 	}
-	req, err := http.NewRequestWithContext(w.t.Context(), method, w.url+path, reader)
+	req, err := http.NewRequestWithContext(w.t.Context(), method, url+path, reader)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -290,7 +298,7 @@ func (w *world) asAgent(id string, action session.Action) {
 // and moves the clock past them.
 func (w *world) ping(id string, positions ...geo.Position) {
 	w.t.Helper()
-	sub := &session.Submission{Ref: session.Ref{Tenant: "acme", ID: uuid.MustParse(id)}, Agent: w.agentOf(id)}
+	sub := w.submission(id)
 	for _, p := range positions {
 		sub.Pings = append(sub.Pings, session.Ping{Timestamp: w.clock.Now().UnixMilli(), Position: p})
 		w.clock.Advance(time.Second)
@@ -310,6 +318,12 @@ func (w *world) ping(id string, positions ...geo.Position) {
 			w.t.Fatalf("verdict %v %s", v, v.Code())
 		}
 	}
+}
+
+// submission returns an empty one of a mission's first agent.
+func (w *world) submission(id string) *session.Submission {
+	w.t.Helper()
+	return &session.Submission{Ref: session.Ref{Tenant: "acme", ID: uuid.MustParse(id)}, Agent: w.agentOf(id)}
 }
 
 type clock struct {
@@ -361,7 +375,15 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 // failingStore fails, once err is set, in the reads that come first.
 type failingStore struct {
 	session.Store
-	err error
+	err      error
+	receipts error // of reading receipts
+}
+
+func (s *failingStore) Receipt(ctx context.Context, tenant string, id session.ReceiptID) ([]byte, error) {
+	if s.receipts != nil {
+		return nil, s.receipts
+	}
+	return s.Store.Receipt(ctx, tenant, id)
 }
 
 func (s *failingStore) APIKey(ctx context.Context, id uuid.UUID) (session.APIKey, error) {

@@ -94,6 +94,7 @@ func (a *app) start(ctx context.Context) (err error) {
 		Tokens: session.NewTokens(ring, a.now),
 		Log:    a.log,
 	}
+	a.keepTidy()
 	hub := tracker.New(tracker.Options{
 		Service: a.service, Bus: bus, Log: a.log, Registry: registry, Now: a.now, Shards: writers(a.config),
 	})

@@ -154,6 +154,7 @@ func (a *testApp) call(status int, method, path string, body any) object {
 	req, err := http.NewRequestWithContext(a.t.Context(), method, a.config.PublicURL+path, r)
 	check(a.t, err)
 	req.Header.Set("Authorization", "Bearer "+a.key)
+	req.Header.Set("Idempotency-Key", uuid.NewString()) // as a careful platform does
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}

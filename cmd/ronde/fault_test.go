@@ -71,7 +71,7 @@ var faults = []fault{
 func nothing(*cluster, *rand.Rand) error { return nil }
 
 // victim draws the node that something happens to.
-func (c *cluster) victim(rng *rand.Rand) *clusterNode { return c.nodes[rng.IntN(len(c.nodes))] }
+func (c *cluster) victim(rng *rand.Rand) *fleetNode { return c.nodes[rng.IntN(len(c.nodes))] }
 
 func startStopped(c *cluster, _ *rand.Rand) error {
 	for _, n := range c.nodes {

@@ -30,6 +30,7 @@ func BenchmarkAppend(b *testing.B) {
 	}
 	b.Run("gated/backlog-500", func(b *testing.B) { benchmarkGated(b, f, 1, 500, session.Stored) })
 	b.Run("resent/42", func(b *testing.B) { benchmarkGated(b, f, 42, 1, session.Unchanged) })
+	b.Run("refused/42", func(b *testing.B) { benchmarkGated(b, f, 42, 1, session.TooFrequent) })
 	for _, size := range []int{1, 42, 500} {
 		b.Run(fmt.Sprintf("copy/%d", size), func(b *testing.B) { benchmarkCopy(b, f, size) })
 	}
@@ -114,6 +115,9 @@ func benchmarkGated(b *testing.B, f *fleet, missions, pings int, want session.Ve
 	batch := f.batch(missions, pings)
 	if err := s.Append(b.Context(), batch); err != nil { // plans
 		b.Fatal(err)
+	}
+	if want == session.TooFrequent {
+		_, _ = rand.Read(f.sealed) // the batch holds it: now it is of other positions
 	}
 	usage := f.backends(b, "query LIKE '%ronde_append%'")
 	before := usage()

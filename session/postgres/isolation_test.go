@@ -56,15 +56,18 @@ func newPopulated(t *testing.T) *populated {
 		m = apply(t, s, m, session.Begin)
 		sub := &session.Submission{
 			Ref: session.Ref{Tenant: "acme", ID: m.ID}, Agent: m.Agents[0].ID,
-			Pings: []session.Ping{{Timestamp: m.BeganAt.UnixMilli()}}, Sealed: [][]byte{make([]byte, session.SealedSize)},
+			Pings: []session.Ping{{Timestamp: m.BeganAt.UnixMilli()}, {Timestamp: 0}}, Sealed: [][]byte{make([]byte, session.SealedSize)},
 		}
 		ok(s.Append(ctx, []*session.Submission{sub}))
-		if sub.Verdicts[0] != session.Stored {
-			t.Fatalf("verdict %d", sub.Verdicts[0])
+		if sub.Verdicts[0] != session.Stored || sub.Verdicts[1] != session.OutsideWindow {
+			t.Fatalf("verdicts %d", sub.Verdicts)
 		}
 		ok(s.SaveProgress(ctx, []session.SavedProgress{{
 			Ref: session.Ref{Tenant: "acme", ID: m.ID}, Agent: m.Agents[0].ID, Opened: m.BeganAt, At: m.BeganAt, Sealed: []byte("sealed"),
 		}}))
+		ok(s.CreateOnce(ctx, session.Creation{
+			Ref: session.Ref{Tenant: "acme", ID: m.ID}, Receipt: session.ReceiptID{byte(i)}, Seal: func() ([]byte, error) { return []byte("sealed"), nil },
+		}))
 		ok(s.CreateLink(ctx, session.Link{ID: session.NewID(), Tenant: "acme", Mission: m.ID, CreatedAt: now, ExpiresAt: now}))
 	}
 	rows, _ := p.admin.Query(ctx, `SELECT relname FROM pg_class
@@ -205,6 +208,7 @@ func TestApplicationRole(t *testing.T) {
 		"DELETE FROM positions_" + day, "DROP TABLE positions_" + day, "ALTER TABLE positions DETACH PARTITION positions_" + day,
 		"INSERT INTO latest SELECT * FROM latest", "UPDATE latest SET sealed = sealed",
 		"INSERT INTO progress SELECT * FROM progress", "UPDATE progress SET sealed = sealed",
+		"INSERT INTO refusals SELECT tenant, mission, agent, 'future', 1 FROM refusals", "UPDATE refusals SET count = 1", "DELETE FROM refusals",
 		"UPDATE missions SET tenant = 'stranger'", "UPDATE missions SET retention_days = 60", "UPDATE missions SET id = gen_random_uuid()",
 		"UPDATE windows SET opened = opened - interval '1 hour'", "DELETE FROM missions", "DELETE FROM api_keys",
 		"ALTER TABLE positions DISABLE ROW LEVEL SECURITY", "DROP POLICY tenant ON missions", "ALTER TABLE missions OWNER TO ronde_app",
@@ -213,6 +217,7 @@ func TestApplicationRole(t *testing.T) {
 		"CREATE TABLE loot (x text)", "CREATE SCHEMA loot", "CREATE ROLE loot", "SET ROLE ronde_judge", "SET ROLE ronde_owner",
 		"SELECT ronde_good('{}', '{}', '{}', '{}', '{}', '{}', '{}')",
 		"SELECT ronde_settle('{}', '{}', '{}', '{}', '{}', '{}', '{}')",
+		"SELECT ronde_count('{}', '{}', '{}', '{}', '{}')",
 		"SELECT ronde_keep('{}', '{}', '{}', '{}', '{}', '{}', 0, '{}')",
 		"SET log_statement = 'all'", "INSERT INTO ronde_schema (version_id, is_applied) VALUES (99, true)",
 	} {

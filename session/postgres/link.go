@@ -12,21 +12,23 @@ import (
 
 // CreateLink implements session.Store.
 func (s *Store) CreateLink(ctx context.Context, l session.Link) error {
-	return s.inTenant(ctx, l.Tenant, func(b *pgx.Batch) {
-		b.Queue(`INSERT INTO links (id, tenant, mission, profile, trail, label, max_viewers, created_at, expires_at, revoked_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-			l.ID, l.Tenant, l.Mission, l.View.Profile, l.View.Trail, l.Label, l.MaxViewers,
-			session.Millis(l.CreatedAt), session.Millis(l.ExpiresAt), optional(l.RevokedAt))
-	})
+	return s.inTenant(ctx, l.Tenant, func(b *pgx.Batch) { queueNewLink(b, &l) })
+}
+
+func queueNewLink(b *pgx.Batch, l *session.Link) {
+	b.Queue(`INSERT INTO links (id, tenant, mission, profile, trail, label, max_viewers, created_at, expires_at, revoked_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		l.ID, l.Tenant, l.Mission, l.View.Profile, l.View.Trail, l.Label, l.MaxViewers,
+		session.Millis(l.CreatedAt), session.Millis(l.ExpiresAt), optional(l.RevokedAt))
 }
 
 // Links implements session.Store.
-func (s *Store) Links(ctx context.Context, tenant string, mission uuid.UUID) (links []session.Link, err error) {
+func (s *Store) Links(ctx context.Context, tenant string, mission, after uuid.UUID, limit int) (links []session.Link, err error) {
 	err = s.inTenant(ctx, tenant, func(b *pgx.Batch) {
 		b.Queue("SELECT true FROM missions WHERE tenant = $1 AND id = $2", tenant, mission).
 			QueryRow(func(row pgx.Row) error { return row.Scan(new(bool)) })
 		b.Queue(`SELECT id, tenant, mission, profile, trail, label, max_viewers, created_at, expires_at, revoked_at
-			FROM links WHERE tenant = $1 AND mission = $2 ORDER BY created_at, id`, tenant, mission).
+			FROM links WHERE tenant = $1 AND mission = $2 AND id > $3 ORDER BY id LIMIT $4`, tenant, mission, after, limit).
 			Query(func(rows pgx.Rows) (err error) {
 				links, err = pgx.CollectRows(rows, scanLink)
 				return err

@@ -26,22 +26,29 @@ const (
 
 // CreateMission implements session.Store.
 func (s *Store) CreateMission(ctx context.Context, m *session.Mission) error {
-	var created time.Time
-	err := s.inTenant(ctx, m.Tenant, func(b *pgx.Batch) {
-		p := &m.Policy
-		b.Queue(insertMission, m.Tenant, m.ID, m.Reference, siteOf(m.Site), checkpointsOf(m.Checkpoints),
-			m.StartsAt, m.EndsAt, m.Overrun.Milliseconds(), m.EarlyBegin.Milliseconds(),
-			p.Track, p.Proof, p.RetentionDays, p.MinInterval.Milliseconds(), p.MaxPoints, p.Speed, p.AgentControls,
-			m.State, m.ChangedBy, m.EndReason, optional(m.BeganAt), optional(m.EndedAt), optionalDay(m.ExpiresOn), m.Deadline,
-		).QueryRow(func(row pgx.Row) error { return row.Scan(&created) })
-		queueAgents(b, m.Tenant, m.ID, m.Agents, 0)
-	})
-	if err != nil {
-		return err
+	made := *m
+	err := s.inTenant(ctx, m.Tenant, func(b *pgx.Batch) { queueNewMission(b, &made) })
+	if err == nil {
+		*m = made
 	}
-	m.CreatedAt, m.Revision = session.Millis(created), 1
-	m.ReadAt = m.CreatedAt
-	return nil
+	return err
+}
+
+// queueNewMission queues the storing of m, and sets what CreateMission sets.
+func queueNewMission(b *pgx.Batch, m *session.Mission) {
+	p := &m.Policy
+	b.Queue(insertMission, m.Tenant, m.ID, m.Reference, siteOf(m.Site), checkpointsOf(m.Checkpoints),
+		m.StartsAt, m.EndsAt, m.Overrun.Milliseconds(), m.EarlyBegin.Milliseconds(),
+		p.Track, p.Proof, p.RetentionDays, p.MinInterval.Milliseconds(), p.MaxPoints, p.Speed, p.AgentControls,
+		m.State, m.ChangedBy, m.EndReason, optional(m.BeganAt), optional(m.EndedAt), optionalDay(m.ExpiresOn), m.Deadline,
+	).QueryRow(func(row pgx.Row) error {
+		var created time.Time
+		err := row.Scan(&created)
+		m.CreatedAt, m.Revision = session.Millis(created), 1
+		m.ReadAt = m.CreatedAt
+		return err
+	})
+	queueAgents(b, m.Tenant, m.ID, m.Agents, 0)
 }
 
 // queueAgents queues the writing of agents, the first of which has that place
@@ -61,12 +68,12 @@ func queueAgents(b *pgx.Batch, tenant string, mission uuid.UUID, agents []sessio
 }
 
 // The clock is read before the mission, so that ReadAt never claims to know
-// more than was read.
+// more than was read. A later statement of the transaction that selects by the
+// time has it as readAt.
 const (
-	readClock    = "SELECT ronde_now()"
-	readMission  = "SELECT " + missionColumns + " FROM mission_rows WHERE tenant = $1 AND id = $2"
-	readMissions = "SELECT " + missionColumns + ` FROM mission_rows
-		WHERE tenant = $1 AND ($2 = '00000000-0000-0000-0000-000000000000'::uuid OR id < $2) ORDER BY id DESC LIMIT $3`
+	readClock   = "SELECT set_config('ronde.read_at', ronde_now()::text, true)::timestamptz"
+	readAt      = "current_setting('ronde.read_at')::timestamptz"
+	readMission = "SELECT " + missionColumns + " FROM mission_rows WHERE tenant = $1 AND id = $2"
 )
 
 // Mission implements session.Store.
@@ -82,15 +89,6 @@ func (s *Store) Mission(ctx context.Context, tenant string, id uuid.UUID) (*sess
 		return nil, err
 	}
 	return found[0], nil
-}
-
-// Missions implements session.Store.
-func (s *Store) Missions(ctx context.Context, tenant string, after uuid.UUID, limit int) ([]*session.Mission, error) {
-	var found []*session.Mission
-	err := s.inTenant(ctx, tenant, func(b *pgx.Batch) {
-		queueMissions(b, &found, readMissions, tenant, after, limit)
-	})
-	return found, err
 }
 
 // queueMissions queues the reading of the clock, which it returns, and then of

@@ -26,18 +26,21 @@ const (
 	readPlace = "SELECT expires_on, track, min_interval_ms FROM missions WHERE tenant = $1 AND id = $2"
 	// readAgents and readLocated list whose positions there may be, and whose
 	// may be shown as the latest.
-	readAgents  = "SELECT agent, 'epoch'::timestamptz FROM mission_agents WHERE tenant = $1 AND mission = $2 ORDER BY agent"
+	readAgents = `SELECT agent, 'epoch'::timestamptz FROM mission_agents
+		WHERE tenant = $1 AND mission = $2 AND ($3 = '' OR agent = $3) ORDER BY agent`
 	readLocated = `SELECT w.agent, w.opened FROM windows w JOIN missions m ON m.tenant = w.tenant AND m.id = w.mission
 		WHERE w.tenant = $1 AND w.mission = $2 AND w.closed IS NULL AND m.deadline > ronde_now() ORDER BY w.agent`
 )
 
-func (s *Store) place(ctx context.Context, tenant string, id uuid.UUID, agents string) (*place, error) {
+// place returns the place of a mission, with the agents that a query selects. The
+// query is given the tenant and the mission, and more.
+func (s *Store) place(ctx context.Context, tenant string, id uuid.UUID, agents string, more ...any) (*place, error) {
 	p := &place{Tenant: tenant, Mission: id}
 	err := s.inTenant(ctx, tenant, func(b *pgx.Batch) {
 		b.Queue(readPlace, tenant, id).QueryRow(func(row pgx.Row) error {
 			return row.Scan(&p.ExpiresOn, &p.Track, &p.Interval)
 		})
-		b.Queue(agents, tenant, id).Query(func(rows pgx.Rows) error {
+		b.Queue(agents, append([]any{tenant, id}, more...)...).Query(func(rows pgx.Rows) error {
 			var agent string
 			var opened time.Time
 			_, err := pgx.ForEachRow(rows, []any{&agent, &opened}, func() error {
@@ -56,6 +59,9 @@ func (s *Store) place(ctx context.Context, tenant string, id uuid.UUID, agents s
 // device time by at most session.MaxAhead, where that ran ahead. So a page takes
 // of each agent the next so many slots, and those that follow within that.
 //
+// OFFSET 0 keeps the planner from joining the positions first and asking for the
+// reach of each: a partition that nobody has analysed yet looks empty to it.
+//
 // $1 day, $2 mission, $3 agents, $4 to $6 the cursor, $7 limit, $8 interval.
 const readTrack = `
 	SELECT page.agent, page.slot, page.at, page.sealed
@@ -71,12 +77,18 @@ const readTrack = `
 		SELECT p.agent, p.slot, p.at, p.sealed FROM positions p
 		WHERE p.expires_on = $1 AND p.mission = $2 AND p.agent = a.agent
 			AND p.slot BETWEEN ronde_slot(ronde_ms($4), $8) AND reach.slot AND (p.at, p.agent, p.slot) > ($4, $5, $6)
+		OFFSET 0
 	) AS page
 	ORDER BY page.at, page.agent, page.slot LIMIT $7`
 
 // Track implements session.Store.
 func (s *Store) Track(ctx context.Context, tenant string, id uuid.UUID, after session.Cursor, limit int) ([]session.Row, error) {
-	p, err := s.place(ctx, tenant, id, readAgents)
+	return s.AgentTrack(ctx, tenant, id, "", after, limit)
+}
+
+// AgentTrack implements session.Store. No agent stands for all.
+func (s *Store) AgentTrack(ctx context.Context, tenant string, id uuid.UUID, agent string, after session.Cursor, limit int) ([]session.Row, error) {
+	p, err := s.place(ctx, tenant, id, readAgents, agent)
 	if err != nil || p.ExpiresOn == nil || !p.Track {
 		return nil, err
 	}
@@ -146,4 +158,18 @@ func (s *Store) rows(ctx context.Context, tenant, sql string, args ...any) ([]se
 		})
 	})
 	return found, err
+}
+
+// Refusals implements session.Store.
+func (s *Store) Refusals(ctx context.Context, tenant string, id uuid.UUID) (refusals []session.Refusal, err error) {
+	err = s.inTenant(ctx, tenant, func(b *pgx.Batch) {
+		b.Queue("SELECT true FROM missions WHERE tenant = $1 AND id = $2", tenant, id).
+			QueryRow(func(row pgx.Row) error { return row.Scan(new(bool)) })
+		b.Queue("SELECT agent, reason, count FROM refusals WHERE tenant = $1 AND mission = $2 ORDER BY agent, reason", tenant, id).
+			Query(func(rows pgx.Rows) (err error) {
+				refusals, err = pgx.CollectRows(rows, pgx.RowToStructByPos[session.Refusal])
+				return err
+			})
+	})
+	return refusals, err
 }

@@ -64,6 +64,31 @@ func (t *tx) append(sub *session.Submission) error {
 		}
 		sub.Verdicts[i] = verdict
 	}
+	if b.row == nil {
+		return nil
+	}
+	return t.count(sub)
+}
+
+// count adds up what of a submission was refused.
+func (t *tx) count(sub *session.Submission) error {
+	var refused [session.NoticeMissing + 1]int64
+	for _, v := range sub.Verdicts {
+		if v.Refused() {
+			refused[v]++
+		}
+	}
+	for v, n := range refused {
+		if n == 0 {
+			continue
+		}
+		_, err := t.exec(`INSERT INTO refusals (mission, agent, reason, count) VALUES (?, ?, ?, ?)
+			ON CONFLICT (mission, agent, reason) DO UPDATE SET count = count + excluded.count`,
+			sub.ID, sub.Agent, session.Verdict(v).Code(), n)
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -76,7 +101,8 @@ type brief struct {
 	opened       int64 // when the open window opened, if there is one
 	located      bool  // there is an open window
 	// row is the position to store: expires_on, mission, agent, and what keep
-	// fills in: slot, at, sealed.
+	// fills in: slot, at, sealed. It is nil for an agent who is not on the
+	// mission.
 	row []any
 }
 

@@ -11,17 +11,20 @@ import (
 
 // CreateLink stores a link of an existing mission.
 func (s *Store) CreateLink(ctx context.Context, l session.Link) error {
-	return s.write(ctx, func(t *tx) error {
-		_, err := t.exec(`INSERT INTO links (id, tenant, mission, profile, trail, label, max_viewers, created_at, expires_at, revoked_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			l.ID, l.Tenant, l.Mission, string(l.View.Profile), l.View.Trail, l.Label, l.MaxViewers,
-			l.CreatedAt.UnixMilli(), l.ExpiresAt.UnixMilli(), millis(l.RevokedAt))
-		return err
-	})
+	return s.write(ctx, func(t *tx) error { return t.createLink(&l) })
 }
 
-// Links lists a mission's links, oldest first.
-func (s *Store) Links(ctx context.Context, tenant string, mission uuid.UUID) (links []session.Link, err error) {
+func (t *tx) createLink(l *session.Link) error {
+	_, err := t.exec(`INSERT INTO links (id, tenant, mission, profile, trail, label, max_viewers, created_at, expires_at, revoked_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		l.ID, l.Tenant, l.Mission, string(l.View.Profile), l.View.Trail, l.Label, l.MaxViewers,
+		l.CreatedAt.UnixMilli(), l.ExpiresAt.UnixMilli(), millis(l.RevokedAt))
+	return err
+}
+
+// Links lists a mission's links, oldest first: their ids sort by the time they
+// were made.
+func (s *Store) Links(ctx context.Context, tenant string, mission, after uuid.UUID, limit int) (links []session.Link, err error) {
 	err = s.read(ctx, func(q queryer) error {
 		if _, err := readHead(q, tenant, mission); err != nil {
 			return err
@@ -33,7 +36,7 @@ func (s *Store) Links(ctx context.Context, tenant string, mission uuid.UUID) (li
 			links = append(links, l)
 			return err
 		}, `SELECT id, profile, trail, label, max_viewers, created_at, expires_at, revoked_at
-			FROM links WHERE mission = ? ORDER BY created_at, id`, mission)
+			FROM links WHERE mission = ? AND id > ? ORDER BY id LIMIT ?`, mission, after, limit)
 	})
 	return links, err
 }

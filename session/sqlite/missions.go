@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,36 +14,39 @@ import (
 // CreateMission stores a new, valid, scheduled mission of an existing tenant
 // and sets its CreatedAt, Revision and ReadAt.
 func (s *Store) CreateMission(ctx context.Context, m *session.Mission) error {
-	var now time.Time
-	err := s.write(ctx, func(t *tx) error {
-		now = time.UnixMilli(t.now).UTC()
-		_, err := t.exec(`INSERT INTO missions (
-				id, tenant, reference, site_name, site_latitude, site_longitude, site_radius_m, checkpoints,
-				starts_at, ends_at, overrun_ms, early_begin_ms,
-				track, proof, retention_days, min_interval_ms, max_points, speed, agent_controls,
-				state, changed_by, end_reason, created_at, began_at, ended_at, expires_on, deadline, revision)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`,
-			m.ID, m.Tenant, m.Reference,
-			m.Site.Name, m.Site.Center.Latitude, m.Site.Center.Longitude, m.Site.RadiusM, checkpoints(m.Checkpoints),
-			m.StartsAt.UnixMilli(), m.EndsAt.UnixMilli(), m.Overrun.Milliseconds(), m.EarlyBegin.Milliseconds(),
-			m.Policy.Track, m.Policy.Proof, m.Policy.RetentionDays, m.Policy.MinInterval.Milliseconds(),
-			m.Policy.MaxPoints, m.Policy.Speed, m.Policy.AgentControls,
-			string(m.State), string(m.ChangedBy), string(m.EndReason), t.now,
-			millis(m.BeganAt), millis(m.EndedAt), day(m.ExpiresOn), m.Deadline.UnixMilli())
-		if err != nil {
-			return err
-		}
-		for i := range m.Agents {
-			if err := t.putAgent(m.ID, i, &m.Agents[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	made := *m
+	err := s.write(ctx, func(t *tx) error { return t.createMission(&made) })
+	if err == nil {
+		*m = made
+	}
+	return err
+}
+
+// createMission stores m and sets what CreateMission sets.
+func (t *tx) createMission(m *session.Mission) error {
+	_, err := t.exec(`INSERT INTO missions (
+			id, tenant, reference, site_name, site_latitude, site_longitude, site_radius_m, checkpoints,
+			starts_at, ends_at, overrun_ms, early_begin_ms,
+			track, proof, retention_days, min_interval_ms, max_points, speed, agent_controls,
+			state, changed_by, end_reason, created_at, began_at, ended_at, expires_on, deadline, revision)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`,
+		m.ID, m.Tenant, m.Reference,
+		m.Site.Name, m.Site.Center.Latitude, m.Site.Center.Longitude, m.Site.RadiusM, checkpoints(m.Checkpoints),
+		m.StartsAt.UnixMilli(), m.EndsAt.UnixMilli(), m.Overrun.Milliseconds(), m.EarlyBegin.Milliseconds(),
+		m.Policy.Track, m.Policy.Proof, m.Policy.RetentionDays, m.Policy.MinInterval.Milliseconds(),
+		m.Policy.MaxPoints, m.Policy.Speed, m.Policy.AgentControls,
+		string(m.State), string(m.ChangedBy), string(m.EndReason), t.now,
+		millis(m.BeganAt), millis(m.EndedAt), day(m.ExpiresOn), m.Deadline.UnixMilli())
 	if err != nil {
 		return err
 	}
-	m.CreatedAt, m.Revision, m.ReadAt = now, 1, now
+	for i := range m.Agents {
+		if err := t.putAgent(m.ID, i, &m.Agents[i]); err != nil {
+			return err
+		}
+	}
+	m.CreatedAt, m.Revision = time.UnixMilli(t.now).UTC(), 1
+	m.ReadAt = m.CreatedAt
 	return nil
 }
 
@@ -56,18 +60,56 @@ func (s *Store) Mission(ctx context.Context, tenant string, id uuid.UUID) (m *se
 	return m, err
 }
 
-// Missions lists a tenant's missions, newest first: their ids sort by the time
-// they were made.
-func (s *Store) Missions(ctx context.Context, tenant string, after uuid.UUID, limit int) (list []*session.Mission, err error) {
+// Missions lists the missions of a tenant that f selects, newest first: their ids
+// sort by the time they were made.
+func (s *Store) Missions(ctx context.Context, tenant string, f session.MissionFilter, after uuid.UUID, limit int) (list []*session.Mission, err error) {
 	now := s.clock().UnixMilli()
-	if after == uuid.Nil {
-		after = uuid.Max
-	}
+	where, args := selection(tenant, &f, after, now)
 	err = s.read(ctx, func(q queryer) error {
-		list, err = readMissions(q, now, "WHERE tenant = ? AND id < ? ORDER BY id DESC LIMIT ?", tenant, after, limit)
+		list, err = readMissions(q, now, where+" ORDER BY id DESC LIMIT ?", append(args, limit)...)
 		return err
 	})
 	return list, err
+}
+
+// unended is written wherever a query is to use the indexes of missions that are
+// not over: SQLite knows them by these words.
+const unended = "state IN ('scheduled', 'active', 'paused')"
+
+// selection returns the condition of what f selects, with its arguments.
+func selection(tenant string, f *session.MissionFilter, after uuid.UUID, now int64) (where string, args []any) {
+	var b strings.Builder
+	and := func(condition string, values ...any) {
+		b.WriteString(condition)
+		args = append(args, values...)
+	}
+	and("WHERE tenant = ?", tenant)
+	if after != uuid.Nil {
+		and(" AND id < ?", after)
+	}
+	if f.Unended() {
+		and(" AND " + unended)
+	}
+	if n := len(f.States); n > 0 {
+		and(" AND CASE WHEN "+unended+" AND deadline <= ? THEN 'ended' ELSE state END IN (?"+strings.Repeat(", ?", n-1)+")", now)
+		for _, state := range f.States {
+			args = append(args, string(state))
+		}
+	}
+	if !f.From.IsZero() {
+		// A plan is never longer than MaxDuration, which bounds the search.
+		and(" AND ends_at > ? AND starts_at > ?", f.From.UnixMilli(), f.From.Add(-session.MaxDuration).UnixMilli())
+	}
+	if !f.To.IsZero() {
+		and(" AND starts_at < ?", f.To.UnixMilli())
+	}
+	if f.Agent != "" {
+		and(" AND id IN (SELECT mission FROM mission_agents WHERE agent = ?)", f.Agent)
+	}
+	if f.Reference != "" {
+		and(" AND reference = ?", f.Reference)
+	}
+	return b.String(), args
 }
 
 // Due returns missions, of all tenants, whose deadline has passed and that are
@@ -80,8 +122,7 @@ func (s *Store) Due(ctx context.Context, limit int) (due []session.Ref, err erro
 			err := row.Scan(&ref.Tenant, &ref.ID)
 			due = append(due, ref)
 			return err
-		}, `SELECT tenant, id FROM missions
-			WHERE state IN ('scheduled', 'active', 'paused') AND deadline <= ? ORDER BY deadline LIMIT ?`, now, limit)
+		}, "SELECT tenant, id FROM missions WHERE "+unended+" AND deadline <= ? ORDER BY deadline LIMIT ?", now, limit)
 	})
 	return due, err
 }

@@ -82,7 +82,7 @@ func TestClockAfterLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Close() }()
-	list, err := s.Missions(t.Context(), "acme", [16]byte{}, 1)
+	list, err := s.Missions(t.Context(), "acme", session.MissionFilter{}, [16]byte{}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,12 @@ func (h *head) span(n int) int64 {
 
 // Track returns stored positions of a mission in order of (At, Agent, Slot),
 // beginning after the cursor.
-func (s *Store) Track(ctx context.Context, tenant string, id uuid.UUID, after session.Cursor, limit int) (rows []session.Row, err error) {
+func (s *Store) Track(ctx context.Context, tenant string, id uuid.UUID, after session.Cursor, limit int) ([]session.Row, error) {
+	return s.AgentTrack(ctx, tenant, id, "", after, limit)
+}
+
+// AgentTrack returns of a track what is one agent's. No agent stands for all.
+func (s *Store) AgentTrack(ctx context.Context, tenant string, id uuid.UUID, agent string, after session.Cursor, limit int) (rows []session.Row, err error) {
 	err = s.read(ctx, func(q queryer) error {
 		h, err := readHead(q, tenant, id)
 		if err != nil || h.expires == nil {
@@ -67,11 +72,11 @@ func (s *Store) Track(ctx context.Context, tenant string, id uuid.UUID, after se
 				rows = append(rows, r)
 				return err
 			}, `SELECT p.agent, p.slot, p.at, p.sealed FROM mission_agents a CROSS JOIN positions p
-				WHERE a.mission = ?2 AND p.expires_on = ?1 AND p.mission = ?2 AND p.agent = a.agent
+				WHERE a.mission = ?2 AND (?11 = '' OR a.agent = ?11) AND p.expires_on = ?1 AND p.mission = ?2 AND p.agent = a.agent
 					AND p.slot BETWEEN ?3 AND ?4 AND p.at >= ?5 AND p.at < ?6
 					AND (p.at, p.agent, p.slot) > (?7, ?8, ?9)
 				ORDER BY p.at, p.agent, p.slot LIMIT ?10`,
-				h.expires, id, first, last, from, to, after.At.UnixMilli(), after.Agent, after.Slot, limit-len(rows))
+				h.expires, id, first, last, from, to, after.At.UnixMilli(), after.Agent, after.Slot, limit-len(rows), agent)
 			if err != nil {
 				return err
 			}
@@ -140,4 +145,20 @@ func scanRow(row *sql.Rows) (session.Row, error) {
 	var r session.Row
 	err := row.Scan(&r.Agent, &r.Slot, asTime{&r.At}, &r.Sealed)
 	return r, err
+}
+
+// Refusals returns how many pings of a mission were refused.
+func (s *Store) Refusals(ctx context.Context, tenant string, id uuid.UUID) (refusals []session.Refusal, err error) {
+	err = s.read(ctx, func(q queryer) error {
+		if _, err := readHead(q, tenant, id); err != nil {
+			return err
+		}
+		return q.each(func(row *sql.Rows) error {
+			var r session.Refusal
+			err := row.Scan(&r.Agent, &r.Reason, &r.Count)
+			refusals = append(refusals, r)
+			return err
+		}, "SELECT agent, reason, count FROM refusals WHERE mission = ? ORDER BY agent, reason", id)
+	})
+	return refusals, err
 }

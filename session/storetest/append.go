@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"ronde/session"
@@ -65,6 +66,57 @@ func testNoticeMissing(w *world) {
 	other = w.do(w.create(other), session.Begin)
 	w.judged(other, "badge-2", w.now, session.Stored) // another tenant has no notice
 	w.stored(m, 3)
+}
+
+// testRefusals: what is refused is counted by agent and reason, and nothing that
+// may still be stored is.
+func testRefusals(w *world) {
+	m := w.begun("badge-1", "badge-2")
+	counted := func(want ...session.Refusal) {
+		w.Helper()
+		got, err := w.Store.Refusals(w.Context(), m.Tenant, m.ID)
+		w.ok(err)
+		if !slices.Equal(got, want) {
+			w.Errorf("refused %v, want %v", got, want)
+		}
+	}
+	counted()
+	w.at(time.Minute)
+	w.append(m, "badge-1", w.now, w.now, start.Add(-time.Hour), w.now.Add(time.Hour), start.Add(-2*time.Hour))
+	w.append(m, "stranger", w.now, start.Add(-time.Hour))
+	counted(session.Refusal{Agent: "badge-1", Reason: "future", Count: 1}, session.Refusal{Agent: "badge-1", Reason: "outside_window", Count: 2})
+
+	// Another position of a slot is refused, be it in the same batch or in a later one.
+	s := submit(m, "badge-2", 0, w.now, w.now)
+	s.Sealed[1] = submit(m, "badge-2", 1, w.now).Sealed[0]
+	w.ok(w.Store.Append(w.Context(), []*session.Submission{s, submit(m, "badge-2", 2, w.now)}))
+	w.append(m, "badge-1", w.now.Add(time.Hour))
+	want := []session.Refusal{
+		{Agent: "badge-1", Reason: "future", Count: 2}, {Agent: "badge-1", Reason: "outside_window", Count: 2},
+		{Agent: "badge-2", Reason: "too_frequent", Count: 2},
+	}
+	counted(want...)
+
+	w.do(m, session.Pause)
+	w.judged(m, "badge-2", start.Add(30*time.Second), session.MissionPaused)
+	w.judged(m, "badge-2", start.Add(-30*time.Second), session.MissionPausedOutside)
+	counted(want...)
+	w.do(m, session.Resume)
+	_, err := w.Store.PublishNotice(w.Context(), w.tenant, "avis")
+	w.ok(err)
+	w.at(2 * time.Minute)
+	w.judged(m, "badge-2", w.now, session.NoticeMissing)
+	w.do(m, session.End)
+	w.judged(m, "badge-2", w.now, session.NotActive)
+	counted(append(want[:2], session.Refusal{Agent: "badge-2", Reason: "not_active", Count: 1},
+		session.Refusal{Agent: "badge-2", Reason: "notice_missing", Count: 1}, want[2])...)
+
+	m = w.plan("badge-3")
+	m.Tenant, m.Policy.Track = w.newTenant(), false
+	w.do(w.create(m), session.Begin)
+	w.judged(m, "badge-3", w.now, session.Stored)
+	w.ok(w.Store.Append(w.Context(), []*session.Submission{submit(m, "badge-3", 1, w.now)}))
+	counted(session.Refusal{Agent: "badge-3", Reason: "too_frequent", Count: 1})
 }
 
 // testBatches: one batch carries many tenants, missions and agents, and every

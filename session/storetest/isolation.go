@@ -18,6 +18,7 @@ func testIsolation(w *world) {
 	link, key := w.link(m), w.key(w.tenant)
 	w.ok(w.Store.CreateLink(w.Context(), link))
 	w.ok(w.Store.CreateAPIKey(w.Context(), key))
+	w.ok(w.Store.CreateOnce(w.Context(), w.creation(m, "own")))
 	before := w.read(m)
 	stranger := w.newTenant()
 
@@ -38,21 +39,40 @@ func testIsolation(w *world) {
 			})
 		}, session.ErrNotFound},
 		{"Missions", func(id, _, _ uuid.UUID) (any, error) {
-			return w.Store.Missions(w.Context(), stranger, uuid.Nil, 10)
+			return w.Store.Missions(w.Context(), stranger, session.MissionFilter{}, uuid.Nil, 10)
+		}, nil},
+		{"Missions after", func(id, _, _ uuid.UUID) (any, error) {
+			id[0]++ // a cursor is a place: it shows nobody what lies before it
+			f := session.MissionFilter{Agent: "badge-1", Reference: m.Reference, States: []session.State{session.Active}}
+			return w.Store.Missions(w.Context(), stranger, f, id, 10)
 		}, nil},
 		{"Track", func(id, _, _ uuid.UUID) (any, error) {
 			return w.Store.Track(w.Context(), stranger, id, session.Cursor{}, 10)
 		}, session.ErrNotFound},
+		{"AgentTrack", func(id, _, _ uuid.UUID) (any, error) {
+			return w.Store.AgentTrack(w.Context(), stranger, id, "badge-1", session.Cursor{}, 10)
+		}, session.ErrNotFound},
 		{"Latest", func(id, _, _ uuid.UUID) (any, error) {
 			return w.Store.Latest(w.Context(), stranger, id, 10)
 		}, session.ErrNotFound},
+		{"Refusals", func(id, _, _ uuid.UUID) (any, error) {
+			return w.Store.Refusals(w.Context(), stranger, id)
+		}, session.ErrNotFound},
 		{"Links", func(id, _, _ uuid.UUID) (any, error) {
-			return w.Store.Links(w.Context(), stranger, id)
+			return w.Store.Links(w.Context(), stranger, id, uuid.Nil, 10)
 		}, session.ErrNotFound},
 		{"CreateLink", func(id, _, _ uuid.UUID) (any, error) {
 			l := w.link(m)
 			l.Tenant, l.Mission = stranger, id
 			return nil, w.Store.CreateLink(w.Context(), l)
+		}, session.ErrNotFound},
+		{"CreateOnce", func(id, _, _ uuid.UUID) (any, error) {
+			c := w.creation(m, "stranger's")
+			c.Tenant, c.ID = stranger, id
+			return nil, w.Store.CreateOnce(w.Context(), c)
+		}, session.ErrNotFound},
+		{"Receipt", func(_, _, _ uuid.UUID) (any, error) {
+			return w.Store.Receipt(w.Context(), stranger, w.receiptOf("own"))
 		}, session.ErrNotFound},
 		{"RevokeLink", func(_, id, _ uuid.UUID) (any, error) {
 			return w.Store.RevokeLink(w.Context(), stranger, id)
@@ -91,8 +111,9 @@ func testIsolation(w *world) {
 	if k, err := w.Store.APIKey(w.Context(), key.ID); err != nil || !k.RevokedAt.IsZero() {
 		w.Errorf("a stranger changed the key: %+v, %v", k, err)
 	}
-	if links, err := w.Store.Links(w.Context(), w.tenant, m.ID); err != nil || len(links) != 1 || !links[0].RevokedAt.IsZero() {
+	if links, err := w.Store.Links(w.Context(), w.tenant, m.ID, uuid.Nil, 10); err != nil || len(links) != 1 || !links[0].RevokedAt.IsZero() {
 		w.Errorf("a stranger changed the links: %+v, %v", links, err)
 	}
+	w.receipt("own", "own")
 	w.stored(m, 1)
 }

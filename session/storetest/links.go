@@ -20,7 +20,7 @@ func (w *world) link(m *session.Mission) session.Link {
 
 func testLinks(w *world) {
 	m := w.begun("badge-1")
-	list, err := w.Store.Links(w.Context(), w.tenant, m.ID)
+	list, err := w.Store.Links(w.Context(), w.tenant, m.ID, uuid.Nil, 10)
 	w.ok(err)
 	if len(list) != 0 {
 		w.Errorf("a new mission has links: %+v", list)
@@ -60,10 +60,15 @@ func testLinks(w *world) {
 		w.Errorf("revoking again raised the revision from %d to %d", after.Revision, again.Revision)
 	}
 	made[1].RevokedAt = start.Add(time.Minute)
-	list, err = w.Store.Links(w.Context(), w.tenant, m.ID)
+	list, err = w.Store.Links(w.Context(), w.tenant, m.ID, uuid.Nil, 10)
 	w.ok(err)
 	if !reflect.DeepEqual(list, made) {
 		w.Errorf("links %+v, want %+v", list, made)
+	}
+	for after, want := range map[uuid.UUID][]session.Link{uuid.Nil: made[:2], made[0].ID: made[1:], made[1].ID: made[2:], made[2].ID: nil} {
+		if list, err = w.Store.Links(w.Context(), w.tenant, m.ID, after, 2); err != nil || !slices.Equal(list, want) {
+			w.Errorf("links after %s: %+v, %v; want %+v", after, list, err, want)
+		}
 	}
 
 	// A revocation comes back with every change after it, too.

@@ -71,7 +71,7 @@ func testMissions(w *world) {
 	var listed []uuid.UUID
 	after := uuid.Nil
 	for page := range 4 {
-		list, err := w.Store.Missions(w.Context(), w.tenant, after, 2)
+		list, err := w.Store.Missions(w.Context(), w.tenant, session.MissionFilter{}, after, 2)
 		w.ok(err)
 		if want := []int{2, 2, 1, 0}[page]; len(list) != want {
 			w.Fatalf("page %d holds %d missions, want %d", page, len(list), want)
@@ -83,7 +83,7 @@ func testMissions(w *world) {
 	if !slices.Equal(listed, made) {
 		w.Errorf("listed %v, want %v", listed, made)
 	}
-	list, err := w.Store.Missions(w.Context(), w.tenant, uuid.Nil, 1)
+	list, err := w.Store.Missions(w.Context(), w.tenant, session.MissionFilter{}, uuid.Nil, 1)
 	w.ok(err)
 	if want, err := w.Store.Mission(w.Context(), w.tenant, made[0]); err != nil || !reflect.DeepEqual(list[0], want) {
 		w.Errorf("listed\n%+v, read\n%+v", list[0], want)

@@ -39,6 +39,7 @@ type modelMission struct {
 	began, deadline, slotMS      int64
 	agents                       map[string]*modelAgent
 	kept                         map[place]kept
+	refused                      map[session.Refusal]int64 // by agent and reason
 	others                       []*modelMission
 }
 
@@ -48,7 +49,7 @@ func newModelMission(m *session.Mission) *modelMission {
 		starts: m.StartsAt.UnixMilli(), ends: m.EndsAt.UnixMilli(),
 		overrun: m.Overrun.Milliseconds(), early: m.EarlyBegin.Milliseconds(),
 		slotMS: m.Policy.MinInterval.Milliseconds(),
-		agents: map[string]*modelAgent{}, kept: map[place]kept{},
+		agents: map[string]*modelAgent{}, kept: map[place]kept{}, refused: map[session.Refusal]int64{},
 	}
 	model.deadline = model.ends + model.overrun
 	for _, a := range m.Agents {
@@ -135,8 +136,17 @@ func (m *modelMission) dated(at time.Time, now int64) int64 {
 	return max(at.UnixMilli(), m.began)
 }
 
-// judge says what becomes of a ping, and keeps it if it is good.
+// judge says what becomes of a ping, keeps it if it is good, and counts it if it
+// is refused.
 func (m *modelMission) judge(agent string, timestamp, now int64, sealed string) session.Verdict {
+	v := m.weigh(agent, timestamp, now, sealed)
+	if m.agents[agent] != nil && v.Refused() {
+		m.refused[session.Refusal{Agent: agent, Reason: name(v)}]++
+	}
+	return v
+}
+
+func (m *modelMission) weigh(agent string, timestamp, now int64, sealed string) session.Verdict {
 	m.settle(now)
 	a := m.agents[agent]
 	if a == nil || m.state != session.Active && m.state != session.Paused {

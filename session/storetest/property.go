@@ -259,6 +259,7 @@ func (k *machine) check(rt *rapid.T) {
 			rt.Fatalf("mission %d: %d positions stored, want %d", i, n, len(m.kept))
 		}
 		k.compare(rt, i, m)
+		k.compareRefusals(rt, i, m)
 		stored, err := k.w.Store.Mission(k.w.Context(), m.id.Tenant, m.id.ID)
 		k.must(err)
 		if stored.State != m.state && k.now < m.deadline {
@@ -289,6 +290,20 @@ func (k *machine) compare(rt *rapid.T, i int, m *modelMission) {
 		}
 		if len(rows) == 0 {
 			return
+		}
+	}
+}
+
+// compareRefusals compares what was counted as refused.
+func (k *machine) compareRefusals(rt *rapid.T, i int, m *modelMission) {
+	refusals, err := k.w.Store.Refusals(k.w.Context(), m.id.Tenant, m.id.ID)
+	k.must(err)
+	if len(refusals) != len(m.refused) {
+		rt.Fatalf("mission %d: refusals %v, want %v", i, refusals, m.refused)
+	}
+	for _, r := range refusals {
+		if want := m.refused[session.Refusal{Agent: r.Agent, Reason: r.Reason}]; r.Count != want {
+			rt.Fatalf("mission %d: %d pings of %s refused as %s, want %d", i, r.Count, r.Agent, r.Reason, want)
 		}
 	}
 }

@@ -177,7 +177,7 @@ func (r *race) conserved(outside int) {
 	var there, removed int64
 	after := uuid.Nil
 	for {
-		list, err := r.Store.Missions(r.Context(), r.tenant, after, 100)
+		list, err := r.Store.Missions(r.Context(), r.tenant, session.MissionFilter{}, after, 100)
 		r.ok(err)
 		if len(list) == 0 {
 			break

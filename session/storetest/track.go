@@ -64,6 +64,17 @@ func testTrack(w *world) {
 			w.Errorf("by pages of %d: %d positions, want %d, or in another order", page, len(got), len(want))
 		}
 	}
+	for _, agent := range []string{"a", "b", "c", "nobody"} {
+		own := slices.DeleteFunc(slices.Clone(want), func(r session.Row) bool { return r.Agent != agent })
+		for _, page := range []int{1, 7, 1000} {
+			got := w.pageThrough(page, func(after session.Cursor) ([]session.Row, error) {
+				return w.Store.AgentTrack(w.Context(), w.tenant, m.ID, agent, after, page)
+			})
+			if !sameRows(got, own) {
+				w.Errorf("the track of %s by pages of %d: %d positions, want %d, or in another order", agent, page, len(got), len(own))
+			}
+		}
+	}
 	// A cursor need not name a stored position.
 	i := len(want) / 2
 	rows, err := w.Store.Track(w.Context(), w.tenant, m.ID, session.Cursor{At: want[i].At}, 3)
@@ -74,6 +85,8 @@ func testTrack(w *world) {
 	}
 	_, err = w.Store.Track(w.Context(), w.tenant, session.NewID(), session.Cursor{}, 3)
 	w.is(err, session.ErrNotFound, "the track of a missing mission")
+	_, err = w.Store.AgentTrack(w.Context(), w.tenant, session.NewID(), "a", session.Cursor{}, 3)
+	w.is(err, session.ErrNotFound, "an agent's track of a missing mission")
 }
 
 func sameRows(got, want []session.Row) bool {

@@ -148,10 +148,18 @@ func (w *world) read(m *session.Mission) *session.Mission {
 // track returns all stored positions, by pages of the given size.
 func (w *world) track(m *session.Mission, page int) []session.Row {
 	w.Helper()
+	return w.pageThrough(page, func(after session.Cursor) ([]session.Row, error) {
+		return w.Store.Track(w.Context(), m.Tenant, m.ID, after, page)
+	})
+}
+
+// pageThrough returns everything that read reads, by pages of that size.
+func (w *world) pageThrough(page int, read func(after session.Cursor) ([]session.Row, error)) []session.Row {
+	w.Helper()
 	var all []session.Row
 	var after session.Cursor
 	for {
-		rows, err := w.Store.Track(w.Context(), m.Tenant, m.ID, after, page)
+		rows, err := read(after)
 		w.ok(err)
 		if len(rows) > page {
 			w.Fatalf("a page of %d holds %d positions", page, len(rows))

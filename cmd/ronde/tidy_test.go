@@ -1,0 +1,37 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"ronde/session/postgres/pgtest"
+)
+
+// TestReceiptsArePurged: a node removes the receipts whose day is over, those of other nodes too, and no others.
+func TestReceiptsArePurged(t *testing.T) {
+	dsn := newDatabase(t, pgtest.Start(t))
+	conn, err := pgx.Connect(t.Context(), dsn)
+	check(t, err)
+	t.Cleanup(func() { _ = conn.Close(t.Context()) })
+	receipts := func() (n int) {
+		check(t, conn.QueryRow(t.Context(), "SELECT count(*) FROM receipts").Scan(&n))
+		return n
+	}
+	now := time.Now()
+	first := startAppOn(t, dsn)
+	mission := first.createMission(now, now.Add(time.Hour), 48.85, 2.34, 100, nil)
+	setPostgresClock(t, dsn, now.Add(2*time.Hour))
+	first.link(mission, "exact")
+	if n := receipts(); n != 2 {
+		t.Fatalf("%d receipts of two creations", n)
+	}
+	setPostgresClock(t, dsn, now.Add(25*time.Hour))
+	startAppOn(t, dsn)
+	for end := time.Now().Add(testPatience); receipts() != 1; {
+		if time.Now().After(end) {
+			t.Fatalf("%d receipts are left, want the one that is not a day old", receipts())
+		}
+	}
+}
