@@ -122,9 +122,7 @@ func (w *world) refused(id string, want session.Verdict, taken time.Time) {
 	w.t.Helper()
 	sub := w.submission(id)
 	sub.Pings = []session.Ping{{Timestamp: taken.UnixMilli(), Position: geo.NewPosition(geo.Point{Latitude: 48.84, Longitude: 2.41})}}
-	if err := w.service.Append(w.t.Context(), []*session.Submission{sub}); err != nil {
-		w.t.Fatal(err)
-	}
+	w.append(sub)
 	if sub.Verdicts[0] != want {
 		w.t.Fatalf("verdict %s", sub.Verdicts[0].Code())
 	}
@@ -159,9 +157,7 @@ func TestReportOfALongTrack(t *testing.T) {
 	for i := range n {
 		sub.Pings = append(sub.Pings, session.Ping{Timestamp: theTime.UnixMilli() + int64(i), Position: at(48.84, 2.41)})
 	}
-	if err := w.service.Append(t.Context(), []*session.Submission{sub}); err != nil {
-		t.Fatal(err)
-	}
+	w.append(sub)
 	a := first(t, w.report(id)["agents"])
 	wantMembers(t, "agent", a["positions"], map[string]any{"stored": float64(n)})
 	wantMembers(t, "agent", a, map[string]any{"on_site_seconds": 10.0})

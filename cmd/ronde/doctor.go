@@ -4,16 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"ronde/configs"
 	"ronde/session"
 	"ronde/session/postgres"
 	"ronde/tracker"
+	"ronde/tracker/redisbus"
 )
 
 // doctorCmd examines the installation.
@@ -181,11 +184,17 @@ func (d *doctor) examine(ctx context.Context, report func(finding) error) (err e
 }
 
 // checkBus opens the bus as a node does: what makes it unusable, openBus says.
-func (d *doctor) checkBus(context.Context) finding {
+func (d *doctor) checkBus(ctx context.Context) finding {
 	scheme, _ := configs.Split(d.config.Bus)
-	bus, err := openBus(d.config)
-	if err == nil {
-		err = bus.Close()
+	if scheme != "mem" && d.root.IsZero() {
+		return doubtful("bus", "mend the root secret first", "was not tried: what goes over it is sealed with the root secret")
+	}
+	bus, err := openBus(ctx, d.config, d.root, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if redis, ok := bus.(*redisbus.Bus); ok && err == nil {
+		err = redis.Check() // a node would start without it, and go on trying
+	}
+	if bus != nil {
+		err = errors.Join(err, bus.Close())
 	}
 	switch _, alone := bus.(*tracker.MemBus); {
 	case err != nil:
