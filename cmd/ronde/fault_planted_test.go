@@ -156,11 +156,11 @@ func TestPlantedBugsAreCaught(t *testing.T) {
 			if bugs[bug] == nil {
 				bug = ""
 			}
-			cluster := startFleet(t, size{nodes: 2, bug: bug})
+			fleet := startFleet(t, size{nodes: 2, bug: bug})
 			if c.plant != nil {
-				c.plant(cluster)
+				c.plant(fleet)
 			}
-			o := faultNamed(t, c.fault).try(cluster, c.seed, testPatience/2)
+			o := faultNamed(t, c.fault).try(fleet, c.seed, testPatience/2)
 			t.Logf("%v; told %d times; %v", o.verdict, o.told, o.err)
 			if !c.shows(o) {
 				t.Error("nobody noticed")

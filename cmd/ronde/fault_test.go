@@ -23,8 +23,8 @@ type fault struct {
 	name string
 	// inject makes it happen; heal, if there is one, makes it pass. In between the load goes on for a while that is longer
 	// than the reconcile interval.
-	inject func(c *cluster, rng *rand.Rand) error
-	heal   func(c *cluster, rng *rand.Rand) error
+	inject func(c *fleet, rng *rand.Rand) error
+	heal   func(c *fleet, rng *rand.Rand) error
 	tells  bool // viewers are to be told
 }
 
@@ -35,45 +35,45 @@ var faults = []fault{
 	{name: "none", inject: nothing},
 
 	{name: "bus killed", tells: true,
-		inject: func(c *cluster, _ *rand.Rand) error { c.redis[0].Kill(c.t); return nil },
-		heal:   func(c *cluster, _ *rand.Rand) error { c.redis[0].Restart(c.t); return nil }},
+		inject: func(c *fleet, _ *rand.Rand) error { c.redis[0].Kill(c.t); return nil },
+		heal:   func(c *fleet, _ *rand.Rand) error { c.redis[0].Restart(c.t); return nil }},
 	{name: "bus hangs", tells: true,
-		inject: func(c *cluster, _ *rand.Rand) error { c.redis[0].Freeze(c.t); return nil },
-		heal:   func(c *cluster, _ *rand.Rand) error { c.redis[0].Thaw(c.t); return nil }},
-	{name: "bus pauses its clients", tells: true, inject: func(c *cluster, _ *rand.Rand) error {
+		inject: func(c *fleet, _ *rand.Rand) error { c.redis[0].Freeze(c.t); return nil },
+		heal:   func(c *fleet, _ *rand.Rand) error { c.redis[0].Thaw(c.t); return nil }},
+	{name: "bus pauses its clients", tells: true, inject: func(c *fleet, _ *rand.Rand) error {
 		c.redis[0].Do(c.t, "CLIENT", "PAUSE", holds.Milliseconds(), "ALL")
 		return nil
 	}},
 	{name: "forged messages on the bus", inject: forgeMessages},
-	{name: "subscribers cut", inject: func(c *cluster, _ *rand.Rand) error {
+	{name: "subscribers cut", inject: func(c *fleet, _ *rand.Rand) error {
 		c.redis[0].Do(c.t, "CLIENT", "KILL", "TYPE", "pubsub")
 		return nil
 	}},
 
 	{name: "database killed", tells: true,
-		inject: func(c *cluster, _ *rand.Rand) error { return c.pg.Stop(pgtest.Immediate) },
-		heal:   func(c *cluster, _ *rand.Rand) error { return c.pg.Restart() }},
+		inject: func(c *fleet, _ *rand.Rand) error { return c.pg.Stop(pgtest.Immediate) },
+		heal:   func(c *fleet, _ *rand.Rand) error { return c.pg.Restart() }},
 	{name: "database hangs", tells: true,
-		inject: func(c *cluster, _ *rand.Rand) error { return c.pg.Freeze() },
-		heal:   func(c *cluster, _ *rand.Rand) error { return c.pg.Thaw() }},
+		inject: func(c *fleet, _ *rand.Rand) error { return c.pg.Freeze() },
+		heal:   func(c *fleet, _ *rand.Rand) error { return c.pg.Thaw() }},
 	{name: "backends terminated", inject: terminateBackends, heal: terminateBackends},
 	{name: "no connection to the database left", tells: true, inject: exhaustConnections, heal: freeConnections},
 	{name: "replies of the database lost", inject: cutLinks},
 	{name: "a mission is locked", inject: lockMission},
 
-	{name: "node killed", inject: func(c *cluster, rng *rand.Rand) error { c.victim(rng).kill(); return nil }, heal: startStopped},
-	{name: "node frozen", inject: func(c *cluster, rng *rand.Rand) error { return c.victim(rng).freeze() }, heal: thawAll},
+	{name: "node killed", inject: func(c *fleet, rng *rand.Rand) error { c.victim(rng).kill(); return nil }, heal: startStopped},
+	{name: "node frozen", inject: func(c *fleet, rng *rand.Rand) error { return c.victim(rng).freeze() }, heal: thawAll},
 	{name: "slow network", inject: slowDown, heal: rejoinAll},
-	{name: "node cut off", inject: func(c *cluster, rng *rand.Rand) error { return c.victim(rng).isolate() }, heal: rejoinAll},
+	{name: "node cut off", inject: func(c *fleet, rng *rand.Rand) error { return c.victim(rng).isolate() }, heal: rejoinAll},
 	{name: "rolling restart", inject: rollingRestart},
 }
 
-func nothing(*cluster, *rand.Rand) error { return nil }
+func nothing(*fleet, *rand.Rand) error { return nil }
 
 // victim draws the node that something happens to.
-func (c *cluster) victim(rng *rand.Rand) *fleetNode { return c.nodes[rng.IntN(len(c.nodes))] }
+func (c *fleet) victim(rng *rand.Rand) *fleetNode { return c.nodes[rng.IntN(len(c.nodes))] }
 
-func startStopped(c *cluster, _ *rand.Rand) error {
+func startStopped(c *fleet, _ *rand.Rand) error {
 	for _, n := range c.nodes {
 		if n.cmd == nil {
 			n.start()
@@ -82,14 +82,14 @@ func startStopped(c *cluster, _ *rand.Rand) error {
 	return nil
 }
 
-func thawAll(c *cluster, _ *rand.Rand) (err error) {
+func thawAll(c *fleet, _ *rand.Rand) (err error) {
 	for _, n := range c.nodes {
 		err = errors.Join(err, n.thaw())
 	}
 	return err
 }
 
-func rejoinAll(c *cluster, _ *rand.Rand) error {
+func rejoinAll(c *fleet, _ *rand.Rand) error {
 	for _, n := range c.nodes {
 		n.rejoin()
 	}
@@ -97,7 +97,7 @@ func rejoinAll(c *cluster, _ *rand.Rand) error {
 }
 
 // rollingRestart replaces one node after the other, as an update does.
-func rollingRestart(c *cluster, _ *rand.Rand) error {
+func rollingRestart(c *fleet, _ *rand.Rand) error {
 	for _, n := range c.nodes {
 		n.drain()
 		n.start()
@@ -106,22 +106,22 @@ func rollingRestart(c *cluster, _ *rand.Rand) error {
 }
 
 // terminateBackends ends every session of the nodes at the database.
-func terminateBackends(c *cluster, _ *rand.Rand) error {
+func terminateBackends(c *fleet, _ *rand.Rand) error {
 	return c.exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'ronde_node'`)
 }
 
 // exhaustConnections sends every node away from the database and lets none in again; freeConnections does.
-func exhaustConnections(c *cluster, rng *rand.Rand) error {
+func exhaustConnections(c *fleet, rng *rand.Rand) error {
 	return errors.Join(c.exec(`ALTER ROLE ronde_node CONNECTION LIMIT 0`), terminateBackends(c, rng))
 }
 
-func freeConnections(c *cluster, _ *rand.Rand) error {
+func freeConnections(c *fleet, _ *rand.Rand) error {
 	return c.exec(`ALTER ROLE ronde_node CONNECTION LIMIT -1`)
 }
 
 // forgeMessages publishes, on every channel that nodes listen on, what a stranger might and what a node might have said
 // in another place.
-func forgeMessages(c *cluster, rng *rand.Rand) error {
+func forgeMessages(c *fleet, rng *rand.Rand) error {
 	channels := channelsOf(c.t, c.redis[0])
 	if len(channels) == 0 {
 		return errors.New("no node listens")
@@ -145,7 +145,7 @@ func channelsOf(t testing.TB, s *redistest.Server) []any {
 }
 
 // moveSlots gives every slot that nodes listen on to another master.
-func moveSlots(c *cluster, _ *rand.Rand) error {
+func moveSlots(c *fleet, _ *rand.Rand) error {
 	moves := map[int64]*redistest.Server{}
 	for i, from := range c.redis {
 		for _, channel := range channelsOf(c.t, from) {
@@ -160,12 +160,12 @@ func moveSlots(c *cluster, _ *rand.Rand) error {
 }
 
 // slowDown delays everything on the links of one node.
-func slowDown(c *cluster, rng *rand.Rand) error {
+func slowDown(c *fleet, rng *rand.Rand) error {
 	return c.victim(rng).poison(`"latency"`, `{"latency":100,"jitter":80}`)
 }
 
 // cutLinks closes the connections of every node, several times, whatever is on its way: among it answers to commits.
-func cutLinks(c *cluster, rng *rand.Rand) (err error) {
+func cutLinks(c *fleet, rng *rand.Rand) (err error) {
 	for range 10 {
 		for _, n := range c.nodes {
 			waits(c.t.Context(), time.Duration(rng.Int64N(int64(50*time.Millisecond))))
@@ -176,7 +176,7 @@ func cutLinks(c *cluster, rng *rand.Rand) (err error) {
 }
 
 // lockMission holds the row of one running mission, as a transition does that hangs.
-func lockMission(c *cluster, _ *rand.Rand) error {
+func lockMission(c *fleet, _ *rand.Rand) error {
 	return c.onDatabase(c.t.Context(), func(conn *pgx.Conn) error {
 		tx, err := conn.Begin(c.t.Context())
 		if err != nil {
@@ -207,7 +207,7 @@ const (
 
 // try lets a fault happen to a cluster under load and judges what was seen. patience bounds all of it; no sound cluster
 // comes near. The first crew is left in peace, so that what it sees is the fault's work alone.
-func (f *fault) try(c *cluster, seed uint64, patience time.Duration) (o trial) {
+func (f *fault) try(c *fleet, seed uint64, patience time.Duration) (o trial) {
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	rng := rand.New(rand.NewPCG(seed, 0))
@@ -241,7 +241,7 @@ func (f *fault) try(c *cluster, seed uint64, patience time.Duration) (o trial) {
 	return o
 }
 
-func (f *fault) happen(ctx context.Context, c *cluster, rng *rand.Rand) error {
+func (f *fault) happen(ctx context.Context, c *fleet, rng *rand.Rand) error {
 	if err := f.inject(c, rng); err != nil {
 		return fmt.Errorf("inject: %w", err)
 	}
@@ -289,13 +289,13 @@ var clusterFaults = []fault{
 	{name: "none", inject: nothing},
 	{name: "slots move", inject: moveSlots},
 	{name: "a master killed",
-		inject: func(c *cluster, _ *rand.Rand) error { c.redis[0].Kill(c.t); return nil },
-		heal:   func(c *cluster, _ *rand.Rand) error { c.redis[0].Restart(c.t); return nil }},
+		inject: func(c *fleet, _ *rand.Rand) error { c.redis[0].Kill(c.t); return nil },
+		heal:   func(c *fleet, _ *rand.Rand) error { c.redis[0].Restart(c.t); return nil }},
 }
 
 // TestFaultsOfBusCluster does what TestFaults does, over a Redis Cluster.
 func TestFaultsOfBusCluster(t *testing.T) {
-	c := startCluster(t, size{nodes: 3, masters: 3})
+	c := startFleet(t, size{nodes: 3, masters: 3})
 	for _, f := range clusterFaults {
 		t.Run(f.name, func(t *testing.T) { f.test(t, c) })
 	}
@@ -305,13 +305,13 @@ func TestFaultsOfBusCluster(t *testing.T) {
 // is stored outside of a window, nothing is shown that was not stored or after a close, and everybody recovers. The seed
 // of a trial can be given with RONDE_SEED.
 func TestFaults(t *testing.T) {
-	c := startCluster(t, size{nodes: 3})
+	c := startFleet(t, size{nodes: 3})
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) { f.test(t, c) })
 	}
 }
 
-func (f *fault) test(t *testing.T, c *cluster) {
+func (f *fault) test(t *testing.T, c *fleet) {
 	for round := range rounds(1, 20) {
 		seed := seedOf(t, round)
 		o := f.try(c, seed, 4*testPatience)
