@@ -138,11 +138,7 @@ func oneLess(t *testing.T, servers []*redistest.Server, rules []string, url stri
 func leaveOne(t *testing.T, url string) {
 	t.Helper()
 	n := open(t, url, session.NewRootSecret(), nil)
-	first := session.NewID()
-	second := session.NewID()
-	for redisbus.PartitionOf(second) != redisbus.PartitionOf(first) {
-		second = session.NewID()
-	}
+	first, second := twoOfOnePartition()
 	subscribe(t, n, first)
 	_, cancel := subscribe(t, n, second)
 	cancel()

@@ -195,6 +195,52 @@ func TestOverflow(t *testing.T) {
 	})
 }
 
+// TestQueueIsGivenUp: what waits for a Redis that hangs is given up with the
+// first command that it does not answer, and does not wait for one each.
+func TestQueueIsGivenUp(t *testing.T) {
+	redis := redistest.Start(t)
+	// Sixteen commands, of which each is given up after six seconds, would take
+	// longer than until waits.
+	here := open(t, "redis://"+redis.Addr(), session.NewRootSecret(), func(o *redisbus.Options) { o.Patience = 12 * time.Second })
+	mission := session.NewID()
+	redis.Freeze(t)
+	const n = 16_000
+	for i := range int64(n) {
+		if err := here.Publish(t.Context(), []*tracker.Message{changed(mission, i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, "all are given up", func() bool { return here.count(t, "ronde_bus_dropped_total", "unsent") == n })
+	redis.Thaw(t)
+}
+
+// TestComingAndGoing: a mission that is given up and wanted again at once costs
+// no connection: Redis confirming the one is not taken for its losing the other.
+func TestComingAndGoing(t *testing.T) {
+	redis := redistest.Start(t)
+	n := open(t, "redis://"+redis.Addr(), session.NewRootSecret(), nil)
+	stays, goes := twoOfOnePartition()
+	subscribe(t, n, stays)
+	for range 5000 {
+		_, cancel := subscribe(t, n, goes)
+		cancel()
+	}
+	heard, _ := subscribe(t, n, goes)
+	publishUntil(t, n, goes, heard)
+	if got := n.count(t, "ronde_bus_remakes_total", ""); got != 0 {
+		t.Errorf("%v connections were replaced, and nothing was wrong", got)
+	}
+}
+
+// twoOfOnePartition returns two missions that share a partition.
+func twoOfOnePartition() (first, second uuid.UUID) {
+	first, second = session.NewID(), session.NewID()
+	for redisbus.PartitionOf(second) != redisbus.PartitionOf(first) {
+		second = session.NewID()
+	}
+	return first, second
+}
+
 // TestSubscriberCut: Redis cuts subscribers off, and they come back.
 func TestSubscriberCut(t *testing.T) {
 	redis := redistest.Start(t)
