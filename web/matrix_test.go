@@ -73,6 +73,8 @@ func (w *world) sample(name string) sample {
 		return sample{"/", ""}
 	case "livePage":
 		return sample{"/live", ""}
+	case "docsPage":
+		return sample{"/docs", ""}
 	case "asset", "icon":
 		return sample{w.assets()[name], ""}
 	}
@@ -220,7 +222,7 @@ func TestWhoMayWhat(t *testing.T) {
 		"createAgentToken": staff, "revokeAgentTokens": staff, "createLink": staff, "listLinks": staff, "revokeLink": staff,
 		"getProgress": staff, "getTrack": platform, "getReport": staff, "publishNotice": platform, "getNotice": keys, "acknowledgeNotice": staff,
 		"agentSocket": "agent doctor", "liveSocket": "viewer doctor", "liveEvents": "viewer doctor",
-		"getOpenAPI": "", "home": "", "livePage": "", "asset": "", "icon": "",
+		"getOpenAPI": "", "home": "", "livePage": "", "docsPage": "", "asset": "", "icon": "",
 	}
 	for _, r := range web.Routes() {
 		var roles []string

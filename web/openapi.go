@@ -64,13 +64,17 @@ func schemaName(t reflect.Type, hint string) string {
 
 // tags are the groups of operations: see tagOf.
 var tags = []*huma.Tag{
-	{Name: "missions", Description: "A mission is one job at one site. While it is active, and at no other time, its agents are located."},
-	{Name: "links", Description: "What a client watches one mission through."},
-	{Name: "agents", Description: "Agents, by the tenant's own names for them."},
-	{Name: "notice", Description: "The privacy notice, which agents acknowledge before anything of theirs is stored."},
-	{Name: "agent", Description: "The socket of an agent's phone."},
-	{Name: "live", Description: "How a client's page watches a mission."},
-	{Name: "openapi", Description: "What you are reading."},
+	tag("missions", "Missions", "A mission is one job at one site. While it is active, and at no other time, its agents are located."),
+	tag("links", "Links", "What a client watches one mission through."),
+	tag("agents", "Agents", "By the tenant's own names for them."),
+	tag("notice", "Privacy notice", "What agents acknowledge before anything of theirs is stored."),
+	tag("agent", "Agent's socket", "How a phone sends positions."),
+	tag("live", "Live view", "How a client's page watches a mission."),
+	tag("openapi", "This document", "For programs."),
+}
+
+func tag(name, title, description string) *huma.Tag {
+	return &huma.Tag{Name: name, Description: description, Extensions: map[string]any{"x-displayName": title}}
 }
 
 // documentProblems returns what the document says of the codes of problems.

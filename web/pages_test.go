@@ -27,9 +27,15 @@ func (w *world) assets() map[string]string {
 
 // P46: each answer has a nonce of its own, the scripts have it, and nothing but
 // what belongs to the page may be loaded.
-func TestLivePage(t *testing.T) {
+func TestPages(t *testing.T) {
 	w := newWorld(t)
-	a := w.call("GET", "/live", "", "").want(200, "")
+	for _, path := range []string{"/live", "/docs"} {
+		t.Run(path, func(t *testing.T) { testPage(t, w, path) })
+	}
+}
+
+func testPage(t *testing.T, w *world, path string) {
+	a := w.call("GET", path, "", "").want(200, "")
 	if got := a.header.Get("Content-Type"); got != "text/html; charset=utf-8" {
 		t.Errorf("content type %s", got)
 	}
@@ -44,7 +50,7 @@ func TestLivePage(t *testing.T) {
 	if got := nonceOfCSP.FindStringSubmatch(policy); got == nil || got[1] != nonce {
 		t.Errorf("the policy's nonce %v is not the script's", got)
 	}
-	if again := w.call("GET", "/live", "", ""); bytes.Contains(again.body, []byte(nonce)) {
+	if again := w.call("GET", path, "", ""); bytes.Contains(again.body, []byte(nonce)) {
 		t.Error("two answers share a nonce")
 	}
 	for _, rule := range []string{"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "require-trusted-types-for 'script'"} {

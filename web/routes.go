@@ -129,6 +129,8 @@ func Routes() []Route {
 			Public: true, bind: plain((*Server).serveHome)},
 		{Method: "GET", Path: "/live", Kind: Page, Name: "livePage", Summary: "The client's page",
 			Public: true, bind: built("live.html")},
+		{Method: "GET", Path: "/docs", Kind: Page, Name: "docsPage", Summary: "The API, to read",
+			Public: true, bind: built("docs.html")},
 		{Method: "GET", Path: "/assets/{file}", Kind: Page, Name: "asset", Summary: "A file of the pages",
 			Public: true, Refusals: []string{codeNotFound}, bind: plain((*Server).serveAsset)},
 		{Method: "GET", Path: "/favicon.svg", Kind: Page, Name: "icon", Summary: "The icon of the pages",

@@ -198,7 +198,7 @@ func TestUnknownRoutes(t *testing.T) {
 	w := newWorld(t)
 	for _, path := range []string{
 		"/x", "/v1", "/v1/", "/v1/missions/", "//", "/v1//missions", "/v1/missions/../missions", "/live/", "/live/x", "/index.html",
-		"/metrics", "/healthz", "/readyz", "/debug/pprof/", "/docs", "/openapi.json", "/v1/openapi.yaml", "/schemas/Mission.json", "/v1/%6dissions/x/y",
+		"/metrics", "/healthz", "/readyz", "/debug/pprof/", "/docs/", "/docs.html", "/openapi.json", "/v1/openapi.yaml", "/schemas/Mission.json", "/v1/%6dissions/x/y",
 		"/v1/missions/%2e%2e/missions", "/.git/config", "/v1/live/events/", "/%00",
 	} {
 		a := w.call("GET", path, "platform", "").want(404, "not_found")

@@ -3,7 +3,7 @@ import { budget } from './build/budget.ts';
 import { compress } from './build/compress.ts';
 
 // Every page is an entry of its own; what they share becomes chunks of its own.
-const pages = { live: 'live.html' };
+const pages = { live: 'live.html', docs: 'docs.html' };
 
 export default defineConfig({
   // The server puts a fresh nonce for each answer in the place of this word.
@@ -26,6 +26,6 @@ export default defineConfig({
   },
   // For `npm run dev` beside `ronde serve --public-url http://localhost:5173`.
   server: { proxy: { '/v1': { target: 'http://127.0.0.1:8080', ws: true } } },
-  plugins: [budget({ live: 25 }, { map: 330, 'maplibre-gl-worker': 160, 'h3-js.es': 75 }), compress()],
+  plugins: [budget({ live: 25, docs: 6 }, { map: 330, 'maplibre-gl-worker': 160, 'h3-js.es': 75 }), compress()],
   test: { include: ['src/**/*.test.ts'], environment: 'node' },
 });

@@ -32,6 +32,7 @@ const commands = {
     throw new Error('it never came true');
   },
   read: ({ expression }) => page.evaluate(expression),
+  press: ({ key }) => page.keyboard.press(key),
   offline: ({ on }) => context.setOffline(on),
   resize: ({ width, height }) => page.setViewportSize({ width, height }),
   scheme: ({ scheme }) => page.emulateMedia({ colorScheme: scheme }),
