@@ -73,38 +73,20 @@ func newCluster(t *testing.T, origin string, trusted *tls.Config) *cluster {
 	secret := filepath.Join(shared, "root.secret")
 	_, err := session.CreateRootSecret(secret)
 	check(t, err)
-	c := &cluster{t: t, origin: origin, opsPort: portOnBoth(t), client: &http.Client{Transport: transport}}
+	c := &cluster{t: t, origin: origin, opsPort: "0", client: &http.Client{Transport: transport}}
 	for i, host := range [...]string{"127.0.0.1", "127.0.0.2"} {
 		s := configs.Default()
 		s.Listen, s.OpsListen, s.PublicURL, s.TrustedProxies = host+":0", net.JoinHostPort(host, c.opsPort), origin, "127.0.0.1"
 		s.Store, s.Data, s.Keys, s.RootSecretFile = asLogin(t, dsn, login), shared, "file:"+filepath.Join(shared, "keys"), secret
 		c.nodes[i] = startConfigured(t, s.Resolve())
-		if i == 0 {
-			c.args = []string{
-				"--data", shared, "--store", s.Store, "--keys", s.Keys, "--root-secret-file", secret, "--public-url", origin,
-				"--trusted-proxies", s.TrustedProxies, "--listen", c.nodes[0].public.Addr().String(), "--ops-listen", s.OpsListen, "--idle", "1s",
-			}
+		_, c.opsPort, err = net.SplitHostPort(c.nodes[i].ops.Addr().String()) // the second node's is the first one's
+		check(t, err)
+		c.args = []string{
+			"--data", shared, "--store", s.Store, "--keys", s.Keys, "--root-secret-file", secret, "--public-url", origin,
+			"--trusted-proxies", s.TrustedProxies, "--listen", c.nodes[i].public.Addr().String(), "--ops-listen", c.nodes[i].ops.Addr().String(), "--idle", "1s",
 		}
 	}
 	return c
-}
-
-// portOnBoth returns a port that is free on both addresses. A port of the
-// system's choice is not chosen again for a while.
-func portOnBoth(t *testing.T) string {
-	t.Helper()
-	for {
-		first, err := net.Listen("tcp", "127.0.0.1:0")
-		check(t, err)
-		_, port, err := net.SplitHostPort(first.Addr().String())
-		check(t, err)
-		second, err := net.Listen("tcp", "127.0.0.2:"+port)
-		check(t, first.Close())
-		if err == nil {
-			check(t, second.Close())
-			return port
-		}
-	}
 }
 
 // through returns the cluster as seen through what is in front of it.

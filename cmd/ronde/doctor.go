@@ -85,8 +85,7 @@ type doctor struct {
 
 	root     session.RootSecret // zero unless it is good
 	database *postgres.Report   // nil unless it was reached
-	drift    time.Duration      // how far the database's clock is ahead of this process's
-	judged   bool               // drift is known
+	drift    *time.Duration     // how far the database's clock is ahead of this process's; nil: unknown
 	known    uuid.UUID          // the keyring that the store was sealed with
 	ring     session.Keyring    // nil unless it opened
 	running  bool               // a Ronde listens where --listen says
@@ -137,8 +136,8 @@ func (cmd doctorCmd) check() error {
 	if cmd.Idle < 0 || cmd.Idle > maxIdle {
 		return fmt.Errorf("--idle must be from 0 to %v", maxIdle)
 	}
-	if cmd.Wait <= 0 {
-		return errors.New("--wait must be above 0")
+	if cmd.Wait <= 0 || cmd.Wait > maxWait {
+		return fmt.Errorf("--wait must be above 0 and at most %v", maxWait)
 	}
 	return nil
 }
@@ -172,6 +171,9 @@ func (d *doctor) examine(ctx context.Context, report func(finding) error) (err e
 		if err := report(f); err != nil {
 			return err
 		}
+	}
+	if d.url == "" {
+		return nil // which was said of the public URL
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil // one of this machine's own would be examined instead

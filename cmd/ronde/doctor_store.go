@@ -53,7 +53,8 @@ func (d *doctor) checkPostgres(ctx context.Context) finding {
 	d.database = &r
 	d.known = r.KeyringID
 	if !r.Now.IsZero() {
-		d.drift, d.judged = driftOf(before, after, r.Now, time.Millisecond), true
+		drift := driftOf(before, after, r.Now, time.Millisecond)
+		d.drift = &drift
 	}
 	switch {
 	case !r.Migrated:
@@ -127,6 +128,9 @@ func (d *doctor) checkKeys(ctx context.Context) finding {
 	if d.known != uuid.Nil && d.known != ring.ID() {
 		return broken("keys", "", "%v", strangeKeyring(ring.ID(), d.known))
 	}
+	if _, err := ring.SigningKeys(ctx); err != nil { // as a node does at once
+		return broken("keys", "restore the keyring's backup: without it no token can be checked", "%v", err)
+	}
 	if scheme == "file" {
 		if open := openToOthers(path); open != "" {
 			return doubtful("keys", "chmod -R go= "+path, "%s can be read by others", open)
@@ -161,10 +165,10 @@ func (d *doctor) checkClock(context.Context) finding {
 	if d.config.Embedded() {
 		return healthy("clock", "the embedded store goes by this machine's clock")
 	}
-	if !d.judged {
+	if d.drift == nil {
 		return finding{} // the store was not reached, which was said
 	}
-	return judgeDrift("clock", "the database", d.drift)
+	return judgeDrift("clock", "the database", *d.drift)
 }
 
 func judgeDrift(check, whose string, drift time.Duration) finding {

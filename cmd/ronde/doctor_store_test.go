@@ -52,11 +52,12 @@ func TestDoctorKeys(t *testing.T) {
 	diagnose(t, idleNode(data)...).want("keys", verdictFail, "chmod 700")
 	check(t, os.Chmod(keys, 0o700))
 
-	sealed, err := os.ReadFile(filepath.Join(keys, "keyring"))
-	check(t, err)
-	sealed[len(sealed)-1] ^= 1
-	check(t, os.WriteFile(filepath.Join(keys, "keyring"), sealed, 0o600))
-	diagnose(t, idleNode(data)...).want("keys", verdictFail, "is damaged")
+	for _, name := range []string{"signing/00000001", "keyring"} {
+		sealed := readFile(t, filepath.Join(keys, name))
+		sealed[len(sealed)-1] ^= 1
+		check(t, os.WriteFile(filepath.Join(keys, name), sealed, 0o600))
+		diagnose(t, idleNode(data)...).want("keys", verdictFail, name+" is damaged")
+	}
 }
 
 func TestDoctorBus(t *testing.T) {

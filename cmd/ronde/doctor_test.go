@@ -172,7 +172,7 @@ func TestDoctorMakesNothing(t *testing.T) {
 
 func TestDoctorRefusesNonsense(t *testing.T) {
 	for _, args := range [][]string{
-		{"--url", "ronde.example"}, {"--url", "https://ronde.example/"}, {"--idle", "-1s"}, {"--idle", "31m"}, {"--wait", "0"},
+		{"--url", "ronde.example"}, {"--url", "https://ronde.example/"}, {"--idle", "-1s"}, {"--idle", "31m"}, {"--wait", "0"}, {"--wait", "6m"},
 	} {
 		o := ronde(t, append([]string{"doctor"}, args...)...)
 		if o.code != exitUsage || !strings.Contains(o.errors, args[0]) {

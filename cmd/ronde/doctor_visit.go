@@ -155,10 +155,12 @@ func (v *visit) unreached(err error) finding {
 }
 
 // probeLife is how long the probe is good beyond the time that sockets are held.
-const probeLife = 5 * time.Minute
-
-// maxIdle keeps a probe within the life that the rules allow it.
-const maxIdle = 30 * time.Minute
+// What may be asked for keeps it within the hour that the rules allow.
+const (
+	probeLife = 5 * time.Minute
+	maxIdle   = 30 * time.Minute
+	maxWait   = 5 * time.Minute
+)
 
 // mint makes the probe, with the keys that every node of the installation has.
 func (v *visit) mint(ctx context.Context) finding {

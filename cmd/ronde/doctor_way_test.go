@@ -84,7 +84,7 @@ var mistakes = []mistake{
 	{"no upgrade", removing("Upgrade"), "upgrade", verdictFail, []string{"the Upgrade header does not arrive", "proxy_set_header Upgrade"}, nil},
 	{"no connection", reverse(func(r *httputil.ProxyRequest) { r.Out.Header.Set("Connection", "keep-alive") }, nil),
 		"upgrade", verdictFail, []string{`Connection arrives as "keep-alive"`}, nil},
-	{"http 1.0", oldProtocol, "upgrade", verdictFail, []string{"HTTP/1.0", "proxy_http_version 1.1"}, []string{"--wait", "3s"}},
+	{"http 1.0", oldProtocol, "upgrade", verdictFail, []string{"HTTP/1.0", "proxy_http_version 1.1"}, nil},
 	{"upgrade refused", before(func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Header.Get("Upgrade") != "" {
 			http.Error(w, "no", http.StatusForbidden)
@@ -116,7 +116,7 @@ var mistakes = []mistake{
 	}), "authorization", verdictFail, []string{"password of its own"}, nil},
 
 	{"events kept back", reverse(nil, onEvents(func(resp *http.Response) { resp.Body = io.NopCloser(&late{from: resp.Body}) })),
-		"events", verdictFail, []string{"held back", "proxy_buffering off"}, []string{"--wait", "3s"}},
+		"events", verdictFail, []string{"held back", "proxy_buffering off"}, nil},
 	{"events compressed", reverse(nil, onEvents(func(resp *http.Response) {
 		resp.Header.Set("Content-Encoding", "gzip")
 		resp.Body = io.NopCloser(&late{from: resp.Body, squeeze: true})

@@ -23,10 +23,10 @@ var slips = []slip{
 	{"Connection not passed", "nginx", []string{"proxy_set_header Connection $ronde_connection;", `proxy_set_header Connection "";`},
 		"upgrade", verdictFail, []string{"Connection arrives as"}, nil},
 	{"HTTP 1.0", "nginx", []string{"proxy_http_version 1.1;", "proxy_http_version 1.0;"},
-		"upgrade", verdictFail, []string{"HTTP/1.0", "proxy_http_version 1.1"}, []string{"--wait", "5s"}},
+		"upgrade", verdictFail, []string{"HTTP/1.0", "proxy_http_version 1.1"}, nil},
 	{"no settings at all", "nginx", []string{
 		"proxy_http_version 1.1;", "", "proxy_set_header Upgrade    $http_upgrade;", "", "proxy_set_header Connection $ronde_connection;", "",
-	}, "upgrade", verdictFail, []string{"HTTP/1.0"}, []string{"--wait", "5s"}},
+	}, "upgrade", verdictFail, []string{"HTTP/1.0"}, nil},
 	{"subprotocol not passed", "nginx", []string{"gzip off;", `gzip off; proxy_set_header Sec-WebSocket-Protocol "";`},
 		"subprotocol", verdictFail, []string{"Sec-WebSocket-Protocol does not arrive"}, nil},
 	{"subprotocol not returned", "nginx", []string{"gzip off;", "gzip off; proxy_hide_header Sec-WebSocket-Protocol;"},
@@ -40,7 +40,7 @@ var slips = []slip{
 	// Ronde switches nginx's buffering off by itself, unless nginx is told not to listen.
 	{"buffering", "nginx", []string{"proxy_buffering off;", "proxy_buffering on;"}, "events", verdictOK, nil, nil},
 	{"buffering, whatever Ronde says", "nginx", []string{"proxy_buffering off;", "proxy_buffering on; proxy_ignore_headers X-Accel-Buffering;"},
-		"events", verdictFail, []string{"held back", "proxy_buffering off"}, []string{"--wait", "5s"}},
+		"events", verdictFail, []string{"held back", "proxy_buffering off"}, nil},
 	{"compression", "nginx", []string{"gzip off;", "gzip on; gzip_proxied any; gzip_min_length 0; gzip_types text/event-stream;"},
 		"events", verdictFail, []string{"compresses event streams (gzip)"}, nil},
 	{"short timeout", "nginx", []string{"proxy_read_timeout 75s;", "proxy_read_timeout 1s;"},
