@@ -12,6 +12,7 @@ import (
 	"ronde/session/keyring"
 	"ronde/session/postgres"
 	"ronde/session/postgres/pgtest"
+	"ronde/tracker/redisbus/redistest"
 )
 
 func TestDoctorEmbeddedStore(t *testing.T) {
@@ -61,7 +62,12 @@ func TestDoctorKeys(t *testing.T) {
 }
 
 func TestDoctorBus(t *testing.T) {
-	diagnose(t, idleNode(t.TempDir(), "--bus", "redis://127.0.0.1:1")...).want("bus", verdictFail, "--bus")
+	data := t.TempDir()
+	diagnose(t, idleNode(data, "--bus", "redis://127.0.0.1:1")...).want("bus", verdictWarn, "root secret first")
+	_, err := session.CreateRootSecret(filepath.Join(data, "root.secret"))
+	check(t, err)
+	diagnose(t, idleNode(data, "--bus", "redis://127.0.0.1:1")...).want("bus", verdictFail, "--bus")
+	diagnose(t, idleNode(data, "--bus", "redis://"+redistest.Start(t).Addr())...).want("bus", verdictOK, "redis: works")
 	dsn := newDatabase(t, pgtest.Start(t))
 	diagnose(t, idleNode(t.TempDir(), "--store", dsn)...).want("bus", verdictWarn, "inside one node", "Redis")
 }
