@@ -174,7 +174,7 @@ func (c *cluster) eventsGuest(token string) *guest {
 		req, err := http.NewRequestWithContext(c.t.Context(), http.MethodGet, c.origin+eventsPath, nil)
 		check(c.t, err)
 		req.Header.Set("Authorization", "Bearer "+token)
-		resp, err := c.client.Do(req)
+		resp, err := c.client.Do(req) //nolint:bodyclose // leave closes it
 		if err != nil {
 			return err
 		}

@@ -231,7 +231,7 @@ func (w *crew) saw(alias string, timestamp int64) {
 func (w *crew) streaming(since time.Time) error {
 	for _, m := range w.members {
 		if !w.history.ackedSince(m.name, since) {
-			return fmt.Errorf("%s has had nothing acked; %v", m.alias, m.phone.Trouble())
+			return errors.Join(fmt.Errorf("%s has had nothing acked", m.alias), m.phone.Trouble())
 		}
 		for i, v := range w.watchers {
 			if v.last(m.alias) <= since.UnixMilli() {
