@@ -9,17 +9,27 @@ const (
 	// recentFixes is how many of the newest fixes of a window are read at once:
 	// more than come between two savings of a progress, as a rule.
 	recentFixes = 50
-	// refoldPage and maxRefold bound the fixes that are read when that is not
-	// enough. Who is further behind than maxRefold starts from recentFixes.
+	// refoldPage and maxRefold bound the fixes of one agent that are read when
+	// that is not enough. Who is further behind starts from recentFixes.
 	refoldPage = 2_000
 	maxRefold  = 20_000
 )
 
+// Reading is an agent's progress as the store knows it.
+type Reading struct {
+	Progress
+	// Opened is when the window opened that the progress holds for.
+	Opened time.Time
+	// Seen is the time of the newest stored position that was looked at, even if
+	// only to ignore it; milliseconds since the epoch, 0 for none.
+	Seen int64
+}
+
 // Progress returns the progress of every agent with an open window: what was
 // saved of it, and the stored positions that came after folded in. So a node
 // that takes an agent over goes on where another stopped.
-func (s *Service) Progress(ctx context.Context, m *Mission) (map[string]Progress, error) {
-	found := map[string]Progress{}
+func (s *Service) Progress(ctx context.Context, m *Mission) (map[string]Reading, error) {
+	found := map[string]Reading{}
 	if m.State != Active || m.ExpiresOn == 0 {
 		return found, nil
 	}
@@ -44,12 +54,26 @@ func (s *Service) Progress(ctx context.Context, m *Mission) (map[string]Progress
 			s.Log.Warn("saved_progress_unreadable", "mission", m.ID, "error", err)
 			continue
 		}
-		found[p.Agent] = progress
+		found[p.Agent] = Reading{Progress: progress, Opened: p.Opened, Seen: p.At.UnixMilli()}
 	}
-	if err := s.catchUp(ctx, m, key, found, rows); err != nil {
-		return nil, err
+	for len(rows) > 0 {
+		n := 1
+		for n < len(rows) && rows[n].Agent == rows[0].Agent {
+			n++
+		}
+		if w := located(m, rows[0].Agent); w != nil {
+			r, ok := found[rows[0].Agent]
+			if !ok {
+				r.Opened = w.Opened
+			}
+			if err := s.readOn(ctx, m, key, &r, rows[:n]); err != nil {
+				return nil, err
+			}
+			found[rows[0].Agent] = r
+		}
+		rows = rows[n:]
 	}
-	return found, foldRows(m, key, found, rows)
+	return found, nil
 }
 
 func located(m *Mission, agent string) *Window {
@@ -59,65 +83,46 @@ func located(m *Mission, agent string) *Window {
 	return nil
 }
 
-// catchUp folds what lies between an agent's progress and the first of their
-// recent rows, for every agent who has as many of those as were asked for.
-func (s *Service) catchUp(ctx context.Context, m *Mission, key *TrackKey, found map[string]Progress, rows []Row) error {
-	behind := map[string]bool{}
-	var from time.Time
-	for first, i := 0, 0; i < len(rows); i++ {
-		agent := rows[i].Agent
-		if rows[first].Agent != agent {
-			first = i
-		}
-		w := located(m, agent)
-		if i-first+1 < recentFixes || w == nil {
-			continue
-		}
-		since := w.Opened
-		if p, ok := found[agent]; ok && p.HasFix() {
-			since = TimeOf(p.Timestamp)
-		}
-		if rows[first].At.After(since) {
-			behind[agent] = true
-			if from.IsZero() || since.Before(from) {
-				from = since
-			}
-		}
+// readOn folds an agent's recent rows into their progress, and before them what
+// lies between the two.
+func (s *Service) readOn(ctx context.Context, m *Mission, key *TrackKey, r *Reading, recent []Row) error {
+	since := r.Opened
+	if r.Seen != 0 {
+		since = TimeOf(r.Seen)
 	}
-	if len(behind) == 0 {
-		return nil
+	if len(recent) < recentFixes || !recent[0].At.After(since) {
+		return r.fold(m, key, recent)
 	}
-	for read, after := 0, (Cursor{At: from}); read < maxRefold; read += refoldPage {
-		page, err := s.Store.Track(ctx, m.Tenant, m.ID, after, refoldPage)
+	for read, after := 0, (Cursor{At: since}); read < maxRefold; read += refoldPage {
+		page, err := s.Store.AgentTrack(ctx, m.Tenant, m.ID, recent[0].Agent, after, refoldPage)
 		if err != nil {
 			return err
 		}
-		var theirs []Row
-		for _, row := range page {
-			if w := located(m, row.Agent); behind[row.Agent] && w != nil && !row.At.Before(w.Opened) {
-				theirs = append(theirs, row)
-			}
-		}
-		if err := foldRows(m, key, found, theirs); err != nil || len(page) < refoldPage {
+		if err := r.fold(m, key, page); err != nil {
 			return err
+		}
+		if len(page) < refoldPage {
+			break
 		}
 		last := page[len(page)-1]
 		after = Cursor{At: last.At, Agent: last.Agent, Slot: last.Slot}
 	}
-	return nil
+	return r.fold(m, key, recent)
 }
 
-// foldRows opens rows and folds them into the progress of their agents, in their
-// order.
-func foldRows(m *Mission, key *TrackKey, found map[string]Progress, rows []Row) error {
+// fold opens rows of the window and folds them, in their order.
+func (r *Reading) fold(m *Mission, key *TrackKey, rows []Row) error {
 	for _, row := range rows {
+		if row.At.Before(r.Opened) {
+			continue
+		}
 		fix, err := key.Open(row.Agent, row.Slot, row.Sealed)
 		if err != nil {
 			return err
 		}
-		p := found[row.Agent]
-		p.Fold(&m.Site, row.At.UnixMilli(), &fix.Position)
-		found[row.Agent] = p
+		at := row.At.UnixMilli()
+		r.Seen = max(r.Seen, at)
+		r.Progress.Fold(&m.Site, at, &fix.Position)
 	}
 	return nil
 }

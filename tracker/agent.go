@@ -30,7 +30,8 @@ const (
 // agentConn is one connection of an agent.
 type agentConn struct {
 	*outbox
-	number    int64 // greater than that of every older connection, on whichever node
+	came      time.Time // of connections at one node, the later counts
+	number    int64     // guarded by room.mu; of those at different nodes, the greater counts
 	room      *room
 	principal *session.Principal
 	pace      *pace
@@ -82,9 +83,10 @@ func (h *Hub) ServeAgent(w http.ResponseWriter, r *http.Request) {
 		h.reject(s, session.ErrUnavailable)
 		return
 	}
+	came := time.Now()
 	go func() {
 		defer h.sockets.Done()
-		h.serveAgent(s, principal)
+		h.serveAgent(s, principal, came)
 	}()
 }
 
@@ -114,18 +116,28 @@ func reasonOf(err error) string {
 	return "error"
 }
 
-func (h *Hub) serveAgent(s socket, principal *session.Principal) {
+func (h *Hub) serveAgent(s socket, principal *session.Principal, came time.Time) {
+	// The number comes first: the longer it waited for other things, the less it
+	// would say of who came first.
+	number, err := h.nextConnection()
+	if err != nil {
+		h.reject(s, err)
+		return
+	}
 	r, err := h.join(session.Ref{Tenant: principal.Tenant, ID: principal.Mission})
 	if err != nil {
 		h.reject(s, err)
 		return
 	}
 	c := &agentConn{
-		outbox: newOutbox(h, s), room: r, principal: principal,
+		outbox: newOutbox(h, s), came: came, number: number, room: r, principal: principal,
 		pace:      h.paceOf(principal.Mission, principal.Agent),
 		errorRate: rate.NewLimiter(errorsPerMinute/60.0, errorsPerMinute-1),
 	}
-	if err := c.enter(); err != nil {
+	if err = r.takeOver(came); err == nil {
+		err = c.enter()
+	}
+	if err != nil {
 		h.reject(s, err)
 		h.leave(r)
 		return
@@ -149,11 +161,6 @@ func (c *agentConn) enter() error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(c.hub.ctx, storeTimeout)
-	defer cancel()
-	if c.number, err = c.hub.service.Store.NextConnection(ctx); err != nil {
-		return err
-	}
 	r := c.room
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -167,9 +174,14 @@ func (c *agentConn) enter() error {
 		return err
 	}
 	if old := r.agents[c.principal.Agent]; old != nil {
-		if old.number > c.number {
+		// Whoever came later stays, under the greater of the two numbers.
+		number := max(old.number, c.number)
+		if old.came.After(c.came) {
+			old.number = number
+			c.hub.announce(old.announcement())
 			return errReplaced
 		}
+		c.number = number
 		old.hangUp(closeReplaced, errReplaced.Error())
 	}
 	r.agents[c.principal.Agent] = c
@@ -184,7 +196,14 @@ func (c *agentConn) enter() error {
 // errReplaced refuses a connection that was overtaken by a newer one.
 var errReplaced = errors.New("a newer connection of this agent is open")
 
-// announcement tells other nodes of this connection.
+func (h *Hub) nextConnection() (int64, error) {
+	ctx, cancel := context.WithTimeout(h.ctx, storeTimeout)
+	defer cancel()
+	return h.service.Store.NextConnection(ctx)
+}
+
+// announcement tells other nodes of this connection. Call with the room's mutex
+// held.
 func (c *agentConn) announcement() *Message {
 	return &Message{Mission: c.room.ref.ID, Kind: Connected, Agent: c.principal.Agent, Conn: c.number}
 }

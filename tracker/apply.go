@@ -69,7 +69,8 @@ func (r *room) meet(m *session.Mission) (moved bool) {
 			continue
 		}
 		if !opened.Equal(p.opened) {
-			p.folded, p.shown, p.seen, p.missed, p.saved = session.Progress{}, session.Progress{}, 0, 0, 0
+			p.folded, p.shown = session.Progress{}, session.Progress{}
+			p.seen, p.missed, p.upto, p.saved = 0, 0, 0, 0
 			r.stale = r.stale || !opened.IsZero() // positions of it may be stored already
 		}
 		p.opened, p.paused, moved = opened, a.Paused, true

@@ -27,6 +27,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/sync/singleflight"
 
 	"ronde/session"
@@ -35,6 +36,9 @@ import (
 // Interval is the time within which a node must have confirmed a mission's
 // state at the store; past it, the node delivers no position of the mission.
 const Interval = 2 * time.Second
+
+// maxFills is how many rooms are filled from the store at once.
+const maxFills = 8
 
 // drainTimeout is how long sockets may take over a graceful close when the hub
 // stops.
@@ -107,7 +111,8 @@ type Hub struct {
 	start  time.Time // what leases are measured from
 	stalls stalls
 	opens  singleflight.Group
-	kick   chan struct{} // holds one token while a room asks to be reconciled
+	kick   chan struct{}       // holds one token while a room asks to be reconciled
+	fills  *semaphore.Weighted // bounds the refills that run at once
 
 	mu     sync.Mutex
 	closed bool                // guarded by mu
@@ -126,6 +131,7 @@ func New(o Options) *Hub {
 		service: o.Service, bus: o.Bus, log: o.Log, now: o.Now, metrics: newMetrics(o.Registry),
 		ctx: ctx, cancel: cancel, stopRecorder: stopRecorder,
 		draining: make(chan struct{}), start: time.Now(), kick: make(chan struct{}, 1), rooms: map[uuid.UUID]*room{}, paces: map[paceKey]*pace{},
+		fills: semaphore.NewWeighted(maxFills),
 	}
 	h.recorder = newRecorder(o.Service, max(1, o.Shards), h.metrics, o.Log, h.recorded)
 	h.recorder.before = h.unlock

@@ -29,9 +29,11 @@ type brittle struct {
 	full atomic.Bool // Append fails
 	hung atomic.Bool // News and Due answer when nobody waits any more
 
-	forgetful atomic.Bool // keeps no progress
-	garbled   atomic.Bool // gives back other progress than was kept
-	tracks    atomic.Int64
+	forgetful atomic.Bool  // keeps no progress
+	garbled   atomic.Bool  // gives back other progress than was kept
+	tracks    atomic.Int64 // calls of AgentTrack
+	reads     atomic.Int64 // calls of Latest
+	stuck     atomic.Bool  // Latest answers when nobody waits any more
 }
 
 // brittleBus is the bus of a single node behind a switch: while it hangs, nobody

@@ -139,7 +139,7 @@ func (h *Hub) reconcile(rooms []*room) {
 	}
 	for id, r := range asked {
 		if r.reconciled(before, news.Now, newest[id]) {
-			h.refill(ctx, r)
+			h.refillApart(r)
 		}
 		h.resubscribe(r)
 	}
@@ -200,6 +200,32 @@ func (r *room) reconciled(before, storeNow time.Time, newest []session.Newest) (
 		r.degrade("")
 	}
 	return fill || missing
+}
+
+// refillApart refills a room apart from the loop, unless that is being done:
+// what one room needs must not keep the others from renewing their leases.
+func (h *Hub) refillApart(r *room) {
+	r.mu.Lock()
+	filling := r.filling
+	r.filling = true
+	r.mu.Unlock()
+	if filling {
+		return
+	}
+	h.loops.Go(func() {
+		defer func() {
+			r.mu.Lock()
+			r.filling = false
+			r.mu.Unlock()
+		}()
+		ctx, cancel := context.WithTimeout(h.ctx, storeTimeout)
+		defer cancel()
+		if h.fills.Acquire(ctx, 1) != nil {
+			return // the next pass asks again
+		}
+		defer h.fills.Release(1)
+		h.refill(ctx, r)
+	})
 }
 
 // refill reads a room's progress from the store. If that brings anything the

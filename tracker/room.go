@@ -37,6 +37,8 @@ type room struct {
 	stale       bool             // reconcile is to read mission and progress anew
 	degraded    string           // what viewers were told they miss; "" for nothing
 	fetching    bool             // somebody fetches the key for refill
+	filling     bool             // a refill is under way
+	filled      time.Time        // when load asked the store for progress
 	people      map[string]*presence
 	agents      map[string]*agentConn // the newest connection of each
 	audiences   map[session.Profile]*audience
@@ -54,7 +56,8 @@ type presence struct {
 	shown   session.Progress // what viewers see: the newest of all nodes
 	seen    int64            // the newest stored position taken into account
 	missed  int64            // one that reconcile found in the store and not here
-	saved   int64            // the newest fix in folded when that was last saved
+	upto    int64            // the newest stored position that folded has looked at
+	saved   int64            // upto when folded was last saved
 }
 
 // audience is the viewers of one profile. All get the same bytes.
@@ -111,6 +114,29 @@ func (r *room) load() error {
 	defer r.mu.Unlock()
 	r.apply(m)
 	r.confirm(asked, m.ReadAt)
+	r.fill(progress)
+	r.filled = asked
+	return nil
+}
+
+// takeOver reads the progress that the store knows, unless that was done after
+// a time: that of a connection, whose agent may have been at another node until
+// then, and the bus may have lost what that one said.
+func (r *room) takeOver(came time.Time) error {
+	r.mu.Lock()
+	m, done := r.mission, r.filled.After(came)
+	r.mu.Unlock()
+	if done {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(r.hub.ctx, storeTimeout)
+	defer cancel()
+	progress, err := r.hub.service.Progress(ctx, m)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.fill(progress)
 	return nil
 }
@@ -249,10 +275,10 @@ func (r *room) fold(sub *session.Submission) (Move, bool) {
 	if changed {
 		p.version = max(p.version+1, sub.Now)
 		progress.Version = p.version
-		p.folded = progress
 	} else if seen == p.seen {
 		return Move{}, false
 	}
+	p.folded, p.upto = progress, seen
 	return Move{Agent: sub.Agent, Progress: progress, Seen: seen}, true
 }
 
@@ -308,18 +334,18 @@ func (r *room) take(move *Move) bool {
 
 // fill takes in progress that was read from the store. It returns whether any
 // was newer than what the room had. Call with mu held.
-func (r *room) fill(progress map[string]session.Progress) bool {
+func (r *room) fill(progress map[string]session.Reading) bool {
 	newer := false
 	for agent, read := range progress {
 		p := r.people[agent]
-		if p == nil || p.opened.IsZero() || read.Timestamp < p.opened.UnixMilli() {
+		if p == nil || p.opened.IsZero() || !read.Opened.Equal(p.opened) {
 			continue
 		}
-		p.seen = max(p.seen, read.Timestamp)
-		read.Version = p.version + 1
+		p.seen = max(p.seen, read.Seen)
 		if read.Timestamp > p.shown.Timestamp {
-			p.version = read.Version
-			p.shown, newer = read, true
+			p.version++
+			read.Version = p.version
+			p.shown, newer = read.Progress, true
 		}
 	}
 	if newer {

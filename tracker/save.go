@@ -44,7 +44,7 @@ func (r *room) unsaved(batch []session.SavedProgress) []session.SavedProgress {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for agent, p := range r.people {
-		if p.opened.IsZero() || p.folded.Timestamp <= p.saved {
+		if p.opened.IsZero() || p.upto <= p.saved {
 			continue
 		}
 		sealed, err := key.SealProgress(agent, p.opened, &p.folded)
@@ -52,9 +52,9 @@ func (r *room) unsaved(batch []session.SavedProgress) []session.SavedProgress {
 			r.hub.log.Error("save_progress_failed", "mission", r.ref.ID, "error", err)
 			continue
 		}
-		p.saved = p.folded.Timestamp
+		p.saved = p.upto
 		batch = append(batch, session.SavedProgress{
-			Ref: r.ref, Agent: agent, Opened: p.opened, At: time.UnixMilli(p.folded.Timestamp), Sealed: sealed,
+			Ref: r.ref, Agent: agent, Opened: p.opened, At: time.UnixMilli(p.upto), Sealed: sealed,
 		})
 	}
 	return batch

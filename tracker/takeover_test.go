@@ -2,7 +2,9 @@ package tracker
 
 import (
 	"context"
+	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,9 +31,18 @@ func (b *brittle) SavedProgress(ctx context.Context, tenant string, id uuid.UUID
 	return saved, err
 }
 
-func (b *brittle) Track(ctx context.Context, tenant string, id uuid.UUID, after session.Cursor, limit int) ([]session.Row, error) {
+func (b *brittle) AgentTrack(ctx context.Context, tenant string, id uuid.UUID, agent string, after session.Cursor, limit int) ([]session.Row, error) {
 	b.tracks.Add(1)
-	return b.Store.Track(ctx, tenant, id, after, limit)
+	return b.Store.AgentTrack(ctx, tenant, id, agent, after, limit)
+}
+
+func (b *brittle) Latest(ctx context.Context, tenant string, id uuid.UUID, n int) ([]session.Row, error) {
+	b.reads.Add(1)
+	if b.stuck.Load() {
+		<-ctx.Done()
+		return nil, errDown
+	}
+	return b.Store.Latest(ctx, tenant, id, n)
 }
 
 // TestTakeover: a node that never heard of an agent goes on where another one
@@ -128,4 +139,117 @@ func TestProgressIsForgotten(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTakeoverInAnOpenRoom: a room that was open before the agent came, and that
+// heard nothing of them, learns where they stand before their first ping.
+func TestTakeoverInAnOpenRoom(t *testing.T) {
+	inWorld(t, 4*time.Hour, func(w *world) {
+		service := *w.service
+		other := New(Options{Service: &service, Bus: new(MemBus), Log: service.Log, Registry: prometheus.NewRegistry()})
+		defer other.Close()
+		r, err := other.join(session.Ref{Tenant: "acme", ID: w.mission.ID}) // for somebody else, at the begin
+		ok(w.t, err)
+		defer other.leave(r)
+		w.leave()
+		phase := func() session.Phase {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return r.people["badge-17"].shown.Phase
+		}
+		if got := phase(); got != "" {
+			w.t.Fatalf("the other node knows of phase %q without a bus", got)
+		}
+		ok(w.t, r.takeOver(time.Now()))
+		if got := phase(); got != session.Left {
+			w.t.Errorf("taken over in phase %q", got)
+		}
+	})
+}
+
+// TestMockFixesAreNotMissed: positions that progress ignores are not looked for
+// again and again, nor are they folded anew at every takeover.
+func TestMockFixesAreNotMissed(t *testing.T) {
+	inWorld(t, 4*time.Hour, func(w *world) {
+		w.ping()
+		for range 3 * recent {
+			w.wait(time.Second)
+			p := pingNow(w.mission)
+			p.Pings[0].Position.Mock = true
+			if v := <-w.send(p); v != session.Stored {
+				w.t.Fatalf("verdict %q", v.Code())
+			}
+		}
+		w.wait(saveEvery + time.Second)
+		service := *w.service
+		other := New(Options{Service: &service, Bus: new(MemBus), Log: service.Log, Registry: prometheus.NewRegistry()})
+		defer other.Close()
+		v := &viewer{hub: other, principal: w.viewer.principal, profile: session.ProfileExact, below: func() {}, wake: func() {}}
+		w.store.tracks.Store(0)
+		ok(w.t, other.watch(v))
+		defer other.unwatch(v)
+		w.wait(Interval) // a room that was just opened is filled once more
+		w.store.reads.Store(0)
+		w.wait(20 * time.Second)
+		if n := w.store.reads.Load(); n != 0 {
+			w.t.Errorf("read the newest positions %d times while nothing happened", n)
+		}
+		if n := w.store.tracks.Load(); n != 0 {
+			w.t.Errorf("read the window %d times", n)
+		}
+	})
+}
+
+// TestStuckRefillHoldsUpNobody: while a room waits to be filled, every lease is
+// renewed.
+func TestStuckRefillHoldsUpNobody(t *testing.T) {
+	inWorld(t, time.Hour, func(w *world) {
+		w.wait(time.Second)
+		w.store.stuck.Store(true)
+		r := w.hub.room(w.mission.ID)
+		r.mu.Lock()
+		r.refresh()
+		r.mu.Unlock()
+		for range 40 {
+			w.wait(100 * time.Millisecond)
+			if !r.showable() {
+				w.t.Fatal("a lease ended while a refill was stuck")
+			}
+		}
+		w.store.stuck.Store(false)
+		w.wait(storeTimeout + Interval)
+		if v := w.ping(); v != session.Stored {
+			w.t.Fatalf("verdict %q", v.Code())
+		}
+	})
+}
+
+// TestLaterConnectionStays: whatever numbers two connections at one node have
+// drawn, the later stays, and under the greater one.
+func TestLaterConnectionStays(t *testing.T) {
+	inWorld(t, time.Hour, func(w *world) {
+		r := w.hub.room(w.mission.ID)
+		principal := &session.Principal{Role: session.AgentRole, Tenant: "acme", Mission: w.mission.ID, Agent: "badge-17"}
+		enter := func(came time.Time, number int64) (*agentConn, error) {
+			c := &agentConn{outbox: newOutbox(w.hub, socket{}), came: came, number: number, room: r, principal: principal}
+			c.writing = true // nobody reads what it is sent
+			return c, c.enter()
+		}
+		now := time.Now()
+		first, err := enter(now, 7)
+		ok(w.t, err)
+		second, err := enter(now.Add(time.Second), 5)
+		ok(w.t, err)
+		if r.agents["badge-17"] != second || second.number != 7 {
+			w.t.Errorf("the later connection has number %d", second.number)
+		}
+		if _, err := enter(now.Add(-time.Second), 9); !errors.Is(err, errReplaced) {
+			w.t.Errorf("an overtaken connection: %v", err)
+		}
+		synctest.Wait() // for what was announced
+		if r.agents["badge-17"] != second || second.number != 9 || !first.closing || second.closing {
+			w.t.Errorf("number %d; the first closes: %v, the second: %v", second.number, first.closing, second.closing)
+		}
+		delete(r.agents, "badge-17")
+	})
 }

@@ -62,7 +62,7 @@ func (s *Server) getProgress(ctx context.Context, r *request[missionParams, none
 		if a.Relieved {
 			continue
 		}
-		agent, err := newProgressAgent(m, a, progress[a.ID])
+		agent, err := newProgressAgent(m, a, progress[a.ID].Progress)
 		if err != nil {
 			return nil, err
 		}
