@@ -102,17 +102,15 @@ func (d *doctor) checkRole(context.Context) finding {
 // checkKeys opens the keyring, but makes none.
 func (d *doctor) checkKeys(ctx context.Context) finding {
 	scheme, path := configs.Split(d.config.Keys)
-	if scheme == "file" {
-		there, err := keyring.FolderExists(path)
-		if err == nil && !there && d.known == uuid.Nil {
-			return healthy("keys", "%s will be made at the first start", path)
-		}
-		if err == nil {
-			err = checkKeyringThere(d.config, d.known)
-		}
-		if err != nil {
-			return broken("keys", "every node reads it, as the node's own user", "%v", err)
-		}
+	there, err := keyringThere(ctx, d.config)
+	if err == nil && !there && d.known == uuid.Nil {
+		return healthy("keys", "the keyring will be made at the first start")
+	}
+	if err == nil {
+		err = checkKeyringThere(ctx, d.config, d.known)
+	}
+	if err != nil {
+		return broken("keys", "every node reads it, as the node's own user", "%v", err)
 	}
 	if d.root.IsZero() {
 		return broken("keys", "restore the root secret that it was made with: no other opens it", "the keyring cannot be opened without a root secret")

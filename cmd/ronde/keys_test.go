@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/time/rate"
 
 	"ronde/configs"
@@ -249,6 +250,40 @@ func TestKeysRefused(t *testing.T) {
 	o := ronde(t, "serve", "--store", whole.store, "--keys", whole.store)
 	if o.code != exitUsage || !strings.Contains(o.errors, "keys: must be another database than the store's") {
 		t.Errorf("exit code %d: %s", o.code, o.errors)
+	}
+}
+
+// TestNothingIsMadeOfEmptyKeys: neither a doctor with whatever root secret nor a node whose store was sealed with another
+// keyring makes one in a database that has none.
+func TestNothingIsMadeOfEmptyKeys(t *testing.T) {
+	server := pgtest.Start(t)
+	i := newInstallation(t, server, server)
+	made := func(keys string) (n int) {
+		conn, err := pgx.Connect(t.Context(), keys)
+		check(t, err)
+		defer func() { check(t, conn.Close(t.Context())) }()
+		check(t, conn.QueryRow(t.Context(), "SELECT (SELECT count(*) FROM keyring) + (SELECT count(*) FROM signing_keys)").Scan(&n))
+		return n
+	}
+	other := filepath.Join(t.TempDir(), "other.secret")
+	_, err := session.CreateRootSecret(other)
+	check(t, err)
+	args := []string{"--store", i.config.Store, "--root-secret-file", other}
+	diagnose(t, idleNode(i.config.Data, append(args, "--keys", i.config.Keys)...)...).want("keys", verdictOK, "at the first start")
+	if n := made(i.keys); n != 0 {
+		t.Errorf("the doctor made %d entries", n)
+	}
+
+	i.start()
+	empty := newInstallation(t, server, server)
+	diagnose(t, idleNode(i.config.Data, append(args, "--keys", empty.config.Keys)...)...).want("keys", verdictFail, "holds no keyring")
+	i.config.Keys = empty.config.Keys
+	err = newApp(i.config.Resolve(), slog.New(slog.DiscardHandler), time.Now).start(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "holds no keyring") {
+		t.Errorf("started with keys that are empty: %v", err)
+	}
+	if n := made(empty.keys); n != 0 {
+		t.Errorf("a node that was refused made %d entries", n)
 	}
 }
 

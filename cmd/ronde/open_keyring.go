@@ -19,7 +19,7 @@ func openSealingKeyring(ctx context.Context, c configs.Config, root session.Root
 	if err != nil {
 		return nil, fmt.Errorf("--store: %w", err)
 	}
-	if err := checkKeyringThere(c, known); err != nil {
+	if err := checkKeyringThere(ctx, c, known); err != nil {
 		return nil, err
 	}
 	ring, err := openKeyring(ctx, c, root)
@@ -36,23 +36,35 @@ func openSealingKeyring(ctx context.Context, c configs.Config, root session.Root
 	return ring, nil
 }
 
-// checkKeyringThere refuses a folder without a keyring if the store knows of
-// one: opening it would lay out a new one, in the place where the mount is
-// missing.
-func checkKeyringThere(c configs.Config, known uuid.UUID) error {
-	scheme, path := configs.Split(c.Keys)
-	if known == uuid.Nil || scheme != "file" {
+// keyringThere reports whether --keys leads to a keyring, without making one.
+func keyringThere(ctx context.Context, c configs.Config) (there bool, err error) {
+	if scheme, path := configs.Split(c.Keys); scheme == "file" {
+		there, err = keyring.FolderExists(path)
+	} else {
+		there, err = keyring.DatabaseExists(ctx, c.Keys)
+	}
+	if err != nil {
+		return false, fmt.Errorf("--keys: %w", err)
+	}
+	return there, nil
+}
+
+// checkKeyringThere refuses a place without a keyring if the store knows of one:
+// opening it would make a new one, where a mount is missing or a name is wrong.
+func checkKeyringThere(ctx context.Context, c configs.Config, known uuid.UUID) error {
+	if known == uuid.Nil {
 		return nil
 	}
-	there, err := keyring.FolderExists(path)
-	if err != nil {
-		return fmt.Errorf("--keys: %w", err)
+	there, err := keyringThere(ctx, c)
+	if err != nil || there {
+		return err
 	}
-	if !there {
-		return fmt.Errorf("--keys: %s holds no keyring, but the database was sealed with one (%s): "+
-			"mount its disk, name its folder with --keys, or restore its backup; a new keyring could not open what is stored", path, known)
+	place := "the database"
+	if scheme, path := configs.Split(c.Keys); scheme == "file" {
+		place = path
 	}
-	return nil
+	return fmt.Errorf("--keys: %s holds no keyring, but the database of --store was sealed with one (%s): "+
+		"mount its disk, name its place with --keys, or restore its backup; a new keyring could not open what is stored", place, known)
 }
 
 // strangeKeyring says that a keyring is not the one that the store was sealed

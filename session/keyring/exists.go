@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -16,4 +17,23 @@ func FolderExists(dir string) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// DatabaseExists reports whether the database that dsn names holds a keyring, of
+// whichever root secret, and makes none. Its errors are those of OpenDatabase.
+func DatabaseExists(ctx context.Context, dsn string) (there bool, err error) {
+	found, err := Version(ctx, dsn)
+	if err != nil {
+		return false, err
+	}
+	if found != SchemaVersion {
+		return false, &SchemaError{Found: found}
+	}
+	pool, err := connect(ctx, dsn, Patience)
+	if err != nil {
+		return false, err
+	}
+	defer pool.Close()
+	err = pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM keyring)").Scan(&there)
+	return there, unavailable(err)
 }
