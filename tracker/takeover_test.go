@@ -175,7 +175,7 @@ func TestMockFixesAreNotMissed(t *testing.T) {
 		for range 3 * recent {
 			w.wait(time.Second)
 			p := pingNow(w.mission)
-			p.Pings[0].Position.Mock = true
+			p.Pings[0].Mock = true
 			if v := <-w.send(p); v != session.Stored {
 				w.t.Fatalf("verdict %q", v.Code())
 			}
