@@ -194,6 +194,7 @@ func lockMission(c *fleet, _ *rand.Rand) error {
 // trial is what came of letting one fault happen.
 type trial struct {
 	verdict
+	injected bool          // everybody streamed before, and the fault came and passed
 	recovery time.Duration // from healing until everybody was live again
 	told     int           // how often viewers were told that they see less than there is
 	err      error         // what never came
@@ -227,6 +228,7 @@ func (f *fault) try(c *fleet, seed uint64, patience time.Duration) (o trial) {
 	if o.err = f.happen(ctx, c, rng); o.err != nil {
 		return o
 	}
+	o.injected = true
 	healed := time.Now()
 	for _, w := range all {
 		w.directing()
