@@ -218,10 +218,13 @@ func (h *Hub) refillApart(r *room) {
 			r.filling = false
 			r.mu.Unlock()
 		}()
+		if !h.readable(r) {
+			return // the next pass asks again
+		}
 		ctx, cancel := context.WithTimeout(h.ctx, storeTimeout)
 		defer cancel()
 		if h.fills.Acquire(ctx, 1) != nil {
-			return // the next pass asks again
+			return
 		}
 		defer h.fills.Release(1)
 		h.refill(ctx, r)
@@ -230,12 +233,8 @@ func (h *Hub) refillApart(r *room) {
 
 // refill reads a room's progress from the store. If that brings anything the
 // bus should have brought, the bus is broken: the viewers are told, and the
-// subscription is given up, to be made anew. A room without its key has its turn
-// once that is here.
+// subscription is given up, to be made anew.
 func (h *Hub) refill(ctx context.Context, r *room) {
-	if h.lockedOut(r) {
-		return
-	}
 	r.mu.Lock()
 	m, late := r.mission, !r.stale
 	r.stale = false
