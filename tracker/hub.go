@@ -134,7 +134,6 @@ func New(o Options) *Hub {
 		fills: semaphore.NewWeighted(maxFills),
 	}
 	h.recorder = newRecorder(o.Service, max(1, o.Shards), h.metrics, o.Log, h.recorded)
-	h.recorder.before = h.unlock
 	h.loops.Go(func() { h.recorder.run(recording) })
 	h.loops.Go(h.reconcileLoop)
 	h.loops.Go(func() { h.every(reconcileEvery, h.closeDue) })

@@ -10,13 +10,15 @@ import (
 // waits for the keyring: if that hangs, all of them would. Keys are fetched
 // here, by goroutines on which only the mission itself depends.
 
-// unlock makes sure that the recorder will find the key of a job's mission in
+// record queues a job once the recorder will find the key of its mission in
 // memory. If the keyring cannot answer, the store's verdict will be Unsealed and
-// the pings stay with their phone.
-func (h *Hub) unlock(j *job) {
+// the pings stay with their phone. It waits while the recorder is full, and fails
+// only when the hub stops.
+func (h *Hub) record(j *job) error {
 	if len(j.Pings) > 0 {
 		h.fetchKey(j.room)
 	}
+	return h.recorder.Add(h.ctx, j)
 }
 
 // readable reports whether the room's progress can be read from the store: its
