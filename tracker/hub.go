@@ -151,11 +151,8 @@ func (h *Hub) Close() {
 		close(h.draining)
 	}
 	h.closed = true
-	rooms := make([]*room, 0, len(h.rooms))
-	for _, r := range h.rooms {
-		rooms = append(rooms, r)
-	}
 	h.mu.Unlock()
+	rooms := h.everyRoom() // no more of them: join refuses
 	for _, r := range rooms {
 		r.closeAll(closeGoingAway, "the server restarts")
 	}

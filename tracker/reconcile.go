@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ronde/session"
 )
 
@@ -106,11 +108,11 @@ func (h *Hub) staleRooms() []*room {
 // reconcile does one pass over some rooms.
 func (h *Hub) reconcile(rooms []*room) {
 	known := make([]session.Known, 0, len(rooms))
-	asked := make(map[string]*room, len(rooms))
+	asked := make(map[uuid.UUID]*room, len(rooms))
 	for _, r := range rooms {
 		if k, ok := r.known(); ok {
 			known = append(known, k)
-			asked[k.ID.String()] = r
+			asked[k.ID] = r
 		}
 	}
 	if len(known) == 0 {
@@ -127,15 +129,15 @@ func (h *Hub) reconcile(rooms []*room) {
 		return // the leases end by themselves
 	}
 	for _, id := range news.Missing {
-		asked[id.String()].closeAll(closeOver, "the mission does not exist any more")
-		delete(asked, id.String())
+		asked[id].closeAll(closeOver, "the mission does not exist any more")
+		delete(asked, id)
 	}
 	for _, m := range news.Missions {
-		asked[m.ID.String()].changed(m)
+		asked[m.ID].changed(m)
 	}
-	newest := map[string][]session.Newest{}
+	newest := map[uuid.UUID][]session.Newest{}
 	for _, n := range news.Newest {
-		newest[n.Mission.String()] = append(newest[n.Mission.String()], n)
+		newest[n.Mission] = append(newest[n.Mission], n)
 	}
 	for id, r := range asked {
 		if r.reconciled(before, news.Now, newest[id]) {

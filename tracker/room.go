@@ -199,7 +199,7 @@ func (r *room) hear(m *Message) {
 		// Of two that open at once on two nodes, one is left.
 		if c := r.agents[m.Agent]; c != nil && c.number < m.Conn {
 			delete(r.agents, m.Agent)
-			c.hangUp(closeReplaced, "a newer connection of this agent is open")
+			c.hangUp(closeReplaced, errReplaced.Error())
 		}
 	}
 }
