@@ -39,14 +39,14 @@ func requestID(ctx context.Context) string { return arrivalOf(ctx).id }
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	start := s.now()
+	start := time.Now()
 	came := &arrival{id: uuid.NewString(), peer: r.RemoteAddr, forwardedFor: r.Header.Values("X-Forwarded-For")}
 	r = s.proxies.resolve(r.WithContext(context.WithValue(r.Context(), arrivalKey{}, came)))
 	resp := &response{ResponseWriter: w}
 	s.setHeaders(resp.Header(), came.id)
 	defer func() {
 		s.recovered(r, resp, recover())
-		s.logRequest(r, resp, s.now().Sub(start))
+		s.logRequest(r, resp, time.Since(start))
 		if resp.broken {
 			panic(http.ErrAbortHandler) // the client must not take half an answer for a whole one
 		}

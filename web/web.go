@@ -24,7 +24,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"time"
 
 	"ronde/session"
 )
@@ -44,9 +43,6 @@ type Options struct {
 	LiveEvents  http.Handler
 	// Log gets one line a request, and every failure of ours. Nil discards.
 	Log *slog.Logger
-	// Now measures how long requests take; nil stands for time.Now. What is
-	// decided by time is decided by the store's clock.
-	Now func() time.Time
 	// TrustedProxies are the addresses whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
 	// Version of this binary, for the OpenAPI document.
@@ -60,7 +56,6 @@ type Server struct {
 	secure    bool   // the public origin is https
 	sockets   map[Kind]http.Handler
 	log       *slog.Logger
-	now       func() time.Time
 	proxies   proxies
 	version   string
 	mux       *http.ServeMux
@@ -84,15 +79,11 @@ func New(o Options) *Server {
 		secure:    strings.HasPrefix(origin, "https:"),
 		sockets:   map[Kind]http.Handler{AgentSocket: o.AgentSocket, LiveSocket: o.LiveSocket, LiveEvents: o.LiveEvents},
 		log:       o.Log,
-		now:       o.Now,
 		proxies:   o.TrustedProxies,
 		version:   o.Version,
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
-	}
-	if s.now == nil {
-		s.now = time.Now
 	}
 	s.register(Routes())
 	return s

@@ -62,7 +62,7 @@ func (d *doctor) checkPostgres(ctx context.Context) finding {
 	case !r.Member: // the role is a check of its own
 		return healthy("store", "PostgreSQL %s can be reached", r.Server)
 	case r.Schema != postgres.SchemaVersion:
-		return broken("store", "", "%v", &postgres.SchemaError{Found: r.Schema, Want: postgres.SchemaVersion})
+		return broken("store", "", "%v", &postgres.SchemaError{Found: r.Schema})
 	case !r.Durable:
 		return broken("store", "set fsync = on: a crash of the machine would lose what was acknowledged", "PostgreSQL %s does not sync what it commits", r.Server)
 	}

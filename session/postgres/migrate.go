@@ -64,7 +64,7 @@ func Migrate(ctx context.Context, dsn string) error {
 	}
 	found, err := provider.GetDBVersion(ctx)
 	if err == nil && found > SchemaVersion {
-		return &SchemaError{Found: found, Want: SchemaVersion} // of a newer program, which this one must not call up to date
+		return &SchemaError{Found: found} // of a newer program, which this one must not call up to date
 	}
 	return err
 }

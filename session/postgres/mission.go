@@ -48,19 +48,18 @@ func queueNewMission(b *pgx.Batch, m *session.Mission) {
 		m.ReadAt = m.CreatedAt
 		return err
 	})
-	queueAgents(b, m.Tenant, m.ID, m.Agents, 0)
+	queueAgents(b, m.Tenant, m.ID, m.Agents)
 }
 
-// queueAgents queues the writing of agents, the first of which has that place
-// in the mission's list.
-func queueAgents(b *pgx.Batch, tenant string, mission uuid.UUID, agents []session.Agent, place int32) {
+// queueAgents queues the writing of all agents of a mission.
+func queueAgents(b *pgx.Batch, tenant string, mission uuid.UUID, agents []session.Agent) {
 	n := len(agents)
 	ids, aliases, alarms, places := make([]string, n), make([]string, n), make([]string, n), make([]int32, n)
 	paused, relieved := make([]bool, n), make([]bool, n)
 	tokensAfter, removed := make([]*time.Time, n), make([]int64, n)
 	for i := range agents {
 		a := &agents[i]
-		ids[i], aliases[i], places[i] = a.ID, a.Alias, place+int32(i)
+		ids[i], aliases[i], places[i] = a.ID, a.Alias, int32(i)
 		paused[i], relieved[i], alarms[i] = a.Paused, a.Relieved, string(a.SOS)
 		tokensAfter[i], removed[i] = optional(a.TokensAfter), a.Removed
 	}

@@ -76,7 +76,7 @@ func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 		return nil, err
 	}
 	if found != SchemaVersion {
-		return nil, &SchemaError{Found: found, Want: SchemaVersion}
+		return nil, &SchemaError{Found: found}
 	}
 	s := &Store{limit: o.Patience + grace}
 	// The judging function is planned once a connection and for any batch. A
@@ -148,15 +148,14 @@ func sendInTenant(ctx context.Context, to sender, tenant string, queue func(b *p
 	return storeError(to.SendBatch(ctx, &b).Close())
 }
 
-// SchemaError says that a database has another schema than this program needs.
+// SchemaError says that a database has another schema than SchemaVersion.
 type SchemaError struct {
 	Found int64 // 0: none at all
-	Want  int64
 }
 
 func (e *SchemaError) Error() string {
-	if e.Found > e.Want {
-		return fmt.Sprintf("the database has schema version %d and this ronde knows version %d: run a newer ronde (an older one cannot undo what its `ronde migrate` did)", e.Found, e.Want)
+	if e.Found > SchemaVersion {
+		return fmt.Sprintf("the database has schema version %d and this ronde knows version %d: run a newer ronde (an older one cannot undo what its `ronde migrate` did)", e.Found, SchemaVersion)
 	}
-	return fmt.Sprintf("the database has schema version %d and this ronde needs version %d: run `ronde migrate`", e.Found, e.Want)
+	return fmt.Sprintf("the database has schema version %d and this ronde needs version %d: run `ronde migrate`", e.Found, SchemaVersion)
 }

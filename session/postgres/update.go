@@ -94,7 +94,7 @@ func persist(ctx context.Context, tx pgx.Tx, before, m *session.Mission) error {
 		m.Tenant, m.ID, m.StartsAt, m.EndsAt, m.Overrun.Milliseconds(), m.EarlyBegin.Milliseconds(), m.State,
 		m.ChangedBy, m.EndReason, optional(m.BeganAt), optional(m.EndedAt), optionalDay(m.ExpiresOn), m.Deadline, m.Revision)
 	if !reflect.DeepEqual(before.Agents, m.Agents) {
-		queueAgents(&b, m.Tenant, m.ID, m.Agents, 0)
+		queueAgents(&b, m.Tenant, m.ID, m.Agents)
 		queueWindows(&b, before, m)
 	}
 	// Where somebody is, is forgotten with the window.
