@@ -31,8 +31,7 @@ var (
 
 // point is one fix of a recording.
 type point struct {
-	Time    time.Time // of the fix; zero if the recording does not say
-	Segment int       // the stretch without a break it belongs to, counted from 0 through the file
+	Time time.Time // of the fix; zero if the recording does not say
 	geo.Position
 }
 
@@ -43,22 +42,18 @@ type point struct {
 // The files come from anywhere: a document type is refused before any entity could matter, and size, nesting and number
 // of points are bounded, so memory is too.
 type gpxReader struct {
-	xml      *xml.Decoder
-	input    *io.LimitedReader
-	rooted   bool   // the root element has begun
-	space    string // its namespace
-	depth    int
-	segments int
-	points   int
+	xml    *xml.Decoder
+	input  *io.LimitedReader
+	rooted bool   // the root element has begun
+	space  string // its namespace
+	depth  int
+	points int
 }
 
 func newGPXReader(r io.Reader) *gpxReader {
 	input := &io.LimitedReader{R: r, N: maxGPXBytes + 1}
 	return &gpxReader{xml: xml.NewDecoder(input), input: input}
 }
-
-// Segments returns how many segments have begun so far, empty ones included.
-func (g *gpxReader) Segments() int { return g.segments }
 
 // Next returns the next track point, in the order of the file, and io.EOF after the last one. Any other error ends the
 // reading for good and names the line.
@@ -87,8 +82,6 @@ func (g *gpxReader) next() (point, error) {
 				return point{}, errGPXRoot
 			}
 			g.rooted, g.space = true, start.Name.Space
-		case g.is(start, "trkseg"):
-			g.segments++
 		case g.is(start, "trkpt"):
 			return g.point(start)
 		}
@@ -129,7 +122,7 @@ func (g *gpxReader) point(start xml.StartElement) (point, error) {
 	if g.points++; g.points > maxGPXPoints {
 		return point{}, errGPXTooLarge
 	}
-	p := point{Segment: max(0, g.segments-1), Position: geo.NewPosition(geo.Point{})}
+	p := point{Position: geo.NewPosition(geo.Point{})}
 	var err error
 	if p.Latitude, err = degrees(start, "lat"); err != nil {
 		return point{}, err

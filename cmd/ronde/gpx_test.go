@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -45,25 +43,24 @@ func TestGPX(t *testing.T) {
 	high.Altitude = 12.5
 	tests := []struct {
 		name, gpx string
-		segments  int
 		want      []point
 	}{
-		{"1.0", gpx10, 3, []point{
-			{Segment: 1, Position: high},
-			{Segment: 2, Position: full, Time: at(t, "2010-10-03T09:36:30Z")},
+		{"1.0", gpx10, []point{
+			{Position: high},
+			{Position: full, Time: at(t, "2010-10-03T09:36:30Z")},
 		}},
-		{"1.1", gpx11, 1, []point{
+		{"1.1", gpx11, []point{
 			{Position: geo.NewPosition(geo.Point{Latitude: 48.836973, Longitude: 2.421693}), Time: at(t, "2021-07-16T09:47:36.25Z")},
 		}},
-		{"neither", gpxBare, 1, []point{
+		{"neither", gpxBare, []point{
 			{Position: geo.NewPosition(geo.Point{Latitude: 1, Longitude: 2}), Time: at(t, "2021-07-16T09:48:24Z")},
 			{Position: geo.NewPosition(geo.Point{})},
 		}},
-		{"no track", `<gpx></gpx>`, 0, nil},
-		{"byte order mark, comments, CDATA", "\ufeff<!-- a --><gpx><trkseg><trkpt lat='1' lon='2'><time><!-- b --><![CDATA[2021-07-16T09:48:24Z]]></time></trkpt></trkseg></gpx>", 1, []point{
+		{"no track", `<gpx></gpx>`, nil},
+		{"byte order mark, comments, CDATA", "\ufeff<!-- a --><gpx><trkseg><trkpt lat='1' lon='2'><time><!-- b --><![CDATA[2021-07-16T09:48:24Z]]></time></trkpt></trkseg></gpx>", []point{
 			{Position: geo.NewPosition(geo.Point{Latitude: 1, Longitude: 2}), Time: at(t, "2021-07-16T09:48:24Z")},
 		}},
-		{"another namespace's points", `<gpx xmlns:o="other"><trkseg><o:trkpt lat="1" lon="2"/></trkseg></gpx>`, 1, nil},
+		{"another namespace's points", `<gpx xmlns:o="other"><trkseg><o:trkpt lat="1" lon="2"/></trkseg></gpx>`, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -78,9 +75,6 @@ func TestGPX(t *testing.T) {
 			}
 			if fmt.Sprintf("%+v", inUTC(got)) != fmt.Sprintf("%+v", inUTC(tt.want)) { // NaN is not equal to itself, but its text is
 				t.Errorf("got  %+v\nwant %+v", inUTC(got), inUTC(tt.want))
-			}
-			if g.Segments() != tt.segments {
-				t.Errorf("%d segments, want %d", g.Segments(), tt.segments)
 			}
 		})
 	}
@@ -198,23 +192,6 @@ func TestGPXStreams(t *testing.T) {
 	}
 }
 
-func TestGPXCountsEmptySegments(t *testing.T) {
-	f, err := os.Open(filepath.Join(tracesDir(t), "korita-zbevnica-hike-missing-times.gpx"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	g := newGPXReader(f)
-	var bySegment [4]int
-	p, err := g.Next()
-	for ; err == nil; p, err = g.Next() {
-		bySegment[p.Segment]++
-	}
-	if !errors.Is(err, io.EOF) || g.Segments() != 4 || bySegment != [4]int{0, 358, 176, 337} {
-		t.Errorf("%d segments with %v points, %v", g.Segments(), bySegment, err)
-	}
-}
-
 // Whatever the bytes: the reader ends, never panics, and every point it gives could be sent.
 func FuzzGPX(f *testing.F) {
 	for _, s := range []string{gpx10, gpx11, gpxBare, `<!DOCTYPE gpx [<!ENTITY x "y">]><gpx>&x;</gpx>`, `<gpx><trkpt lat="1" lon="2"><time>`} {
@@ -226,7 +203,7 @@ func FuzzGPX(f *testing.F) {
 			t.Error("points beside an error")
 		}
 		for _, p := range points {
-			if p.Segment < 0 || !finiteNumber(p.Latitude) || !finiteNumber(p.Longitude) {
+			if !finiteNumber(p.Latitude) || !finiteNumber(p.Longitude) {
 				t.Errorf("unusable point %+v", p)
 			}
 		}
