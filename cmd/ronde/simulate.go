@@ -22,8 +22,7 @@ type simulateCmd struct {
 	Token     []string `env:"RONDE_TOKEN" placeholder:"TOKEN" help:"Token of an agent; repeatable, one agent each. The environment and --token-file keep it off the list of processes."`
 	TokenFile string   `placeholder:"FILE" help:"File with tokens, one a line; - is standard input."`
 
-	GPX      []string `name:"gpx" xor:"track" placeholder:"FILE" help:"Recording to replay; repeatable, agents take them in turn."`
-	Round    bool     `xor:"track" help:"Walk made-up rounds. This is what happens without --gpx."`
+	GPX      []string `name:"gpx" placeholder:"FILE" help:"Recording to replay; repeatable, agents take them in turn. Without, they walk made-up rounds."`
 	Center   *latLon  `placeholder:"LAT,LON" help:"Middle of the rounds. Default: the mission's site."`
 	Radius   float64  `placeholder:"METRES" help:"Radius of the rounds. Default: the site's, or 80."`
 	Approach float64  `default:"150" placeholder:"METRES" help:"How far outside the rounds begin. Default: ${default}."`
