@@ -24,10 +24,6 @@ type phoneConfig struct {
 	URL   string // origin of the server, http or https (ws and wss mean the same)
 	Token string // of the agent
 
-	// TokenAsProtocol offers the token as a second subprotocol, as a page in a browser has to, and not in the
-	// Authorization header.
-	TokenAsProtocol bool
-
 	Client  *http.Client  // for the handshake; http.DefaultClient by default
 	Backoff time.Duration // about how long to wait before the first try to reconnect; a second by default
 

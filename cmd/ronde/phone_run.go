@@ -114,11 +114,9 @@ func (p *phone) connect(ctx context.Context) error {
 func (p *phone) dial(ctx context.Context) (*websocket.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	options := &websocket.DialOptions{HTTPClient: p.config.Client, Subprotocols: []string{agentProtocol}}
-	if p.config.TokenAsProtocol {
-		options.Subprotocols = append(options.Subprotocols, "bearer."+p.config.Token)
-	} else {
-		options.HTTPHeader = http.Header{"Authorization": {"Bearer " + p.config.Token}}
+	options := &websocket.DialOptions{
+		HTTPClient: p.config.Client, Subprotocols: []string{agentProtocol},
+		HTTPHeader: http.Header{"Authorization": {"Bearer " + p.config.Token}},
 	}
 	conn, resp, err := websocket.Dial(ctx, p.config.URL+agentPath, options) //nolint:bodyclose // Dial has read and closed it
 	if err != nil {

@@ -70,20 +70,14 @@ func (r *running) wantPings(c *peerConn, want []uint64) {
 }
 
 func TestPhoneShowsItsToken(t *testing.T) {
-	for _, asProtocol := range []bool{false, true} {
-		withPhone(t, func(c *phoneConfig) { c.TokenAsProtocol = asProtocol; c.URL += "/" }, func(r *running) {
-			c := r.peer.accept()
-			header, offered := c.r.Header.Get("Authorization"), c.r.Header.Get("Sec-WebSocket-Protocol")
-			wantHeader, wantOffered := "Bearer secret", "ronde.agent.v1"
-			if asProtocol {
-				wantHeader, wantOffered = "", "ronde.agent.v1,bearer.secret"
-			}
-			if header != wantHeader || offered != wantOffered || c.r.URL.Path != "/v1/agent" || c.r.Header.Get("Sec-WebSocket-Extensions") != "" {
-				t.Errorf("the handshake is %v %v", c.r.URL, c.r.Header)
-			}
-			c.silent(20 * time.Second) // without a hello, the phone has nothing to say
-		})
-	}
+	withPhone(t, func(c *phoneConfig) { c.URL += "/" }, func(r *running) {
+		c := r.peer.accept()
+		header, offered := c.r.Header.Get("Authorization"), c.r.Header.Get("Sec-WebSocket-Protocol")
+		if header != "Bearer secret" || offered != "ronde.agent.v1" || c.r.URL.Path != "/v1/agent" || c.r.Header.Get("Sec-WebSocket-Extensions") != "" {
+			t.Errorf("the handshake is %v %v", c.r.URL, c.r.Header)
+		}
+		c.silent(20 * time.Second) // without a hello, the phone has nothing to say
+	})
 }
 
 func TestPhoneSendsAndSettles(t *testing.T) {

@@ -40,32 +40,25 @@ type serverFrame struct {
 	Detail string `json:"detail"`
 
 	AfterMS int64 `json:"after_ms"` // retry
-	Count   int   `json:"count"`    // viewers
 
 	// Of hello.
 	Mission  helloMission `json:"mission"`
 	Notice   *helloNotice `json:"notice"`
 	Settings struct {
-		IntervalMS int64 `json:"interval_ms"`
-		MaxBatch   int   `json:"max_batch"`
+		MaxBatch int `json:"max_batch"`
 	} `json:"settings"`
 	ServerTime int64 `json:"server_time"`
 }
 
-// helloMission is what the server tells a phone of its mission.
+// helloMission is what a phone needs of what the server tells it of its mission.
 type helloMission struct {
-	ID        string    `json:"id"`
-	Reference string    `json:"reference"`
-	State     string    `json:"state"`
-	Site      helloSite `json:"site"`
-	StartsAt  string    `json:"starts_at"`
-	EndsAt    string    `json:"ends_at"`
-	Deadline  string    `json:"deadline"`
+	ID    string    `json:"id"`
+	State string    `json:"state"`
+	Site  helloSite `json:"site"`
 }
 
 // helloSite is the site of a mission. Point is nil for a site that is an area.
 type helloSite struct {
-	Name  string `json:"name"`
 	Point *struct {
 		Latitude  float64 `json:"latitude"`
 		Longitude float64 `json:"longitude"`
@@ -75,9 +68,8 @@ type helloSite struct {
 
 // helloNotice is the tenant's privacy notice.
 type helloNotice struct {
-	Version      int    `json:"version"`
-	Text         string `json:"text"`
-	Acknowledged bool   `json:"acknowledged"`
+	Version      int  `json:"version"`
+	Acknowledged bool `json:"acknowledged"`
 }
 
 func decodeServerFrame(data []byte) (serverFrame, error) {
