@@ -78,7 +78,7 @@ func (l *load) spell(b *testing.B) {
 	}
 	check(b, eventually(ctx, all, func(w *crew) error { return w.streaming(time.Time{}) }))
 	before, acked := l.read(), ackedBy(all)
-	waits(ctx, costSpell)
+	sleep(ctx, costSpell)
 	l.pings += ackedBy(all) - acked
 	for i, now := range l.read() {
 		l.spent[i] += now - before[i]

@@ -59,9 +59,9 @@ var stories = []story{
 // takeBreaks lets an agent work and pause by turns.
 func takeBreaks(ctx context.Context, p *phone) {
 	for p.OnDuty(ctx) == nil {
-		p.sleep(ctx, 30*time.Second)
+		sleep(ctx, 30*time.Second)
 		p.Pause(time.Time{})
-		p.sleep(ctx, 30*time.Second)
+		sleep(ctx, 30*time.Second)
 		p.Resume()
 	}
 }
@@ -69,7 +69,7 @@ func takeBreaks(ctx context.Context, p *phone) {
 // endSoon ends the mission a while after it began.
 func endSoon(ctx context.Context, p *phone) {
 	if p.OnDuty(ctx) == nil {
-		p.sleep(ctx, 90*time.Second)
+		sleep(ctx, 90*time.Second)
 		p.End(time.Time{})
 	}
 }

@@ -116,7 +116,7 @@ func (w *crew) play(ctx context.Context, directed bool) {
 		return
 	}
 	w.plays.Go(func() {
-		for waits(directing, 300*time.Millisecond+time.Duration(w.rng.Int64N(int64(time.Second)))) {
+		for sleep(directing, 300*time.Millisecond+time.Duration(w.rng.Int64N(int64(time.Second)))) {
 			if err := w.scene(ctx); err != nil && ctx.Err() == nil {
 				w.t.Errorf("a scene: %v", err)
 			}
@@ -135,18 +135,6 @@ func every(ctx context.Context, d time.Duration, do func()) {
 		case <-ctx.Done():
 			return
 		}
-	}
-}
-
-// waits waits, and reports whether it did so to the end.
-func waits(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 
@@ -179,7 +167,7 @@ func (w *crew) pauseMission(ctx context.Context, lasts time.Duration) error {
 		return fmt.Errorf("pause: %w", err)
 	}
 	w.history.close("")
-	waits(ctx, lasts)
+	sleep(ctx, lasts)
 	w.history.reopen()
 	if _, err := w.c.ask(ctx, "POST", w.path("/resume"), nil); err != nil {
 		return fmt.Errorf("resume: %w", err)
@@ -192,7 +180,7 @@ func (w *crew) pauseAgent(ctx context.Context, m *member, lasts time.Duration) e
 		return fmt.Errorf("pause of %s: %w", m.alias, err)
 	}
 	w.history.close(m.name)
-	waits(ctx, lasts)
+	sleep(ctx, lasts)
 	w.history.reopen()
 	if err := insist(ctx, m.phone.Resume, m.phone.OnDuty); err != nil {
 		return fmt.Errorf("resume of %s: %w", m.alias, err)
@@ -206,7 +194,7 @@ func insist(ctx context.Context, press func(), done func(context.Context) error)
 		press()
 		err := done(ctx)
 		var refused rejection
-		if !errors.As(err, &refused) || refused.Code != session.ErrUnavailable.Code || !waits(ctx, 100*time.Millisecond) {
+		if !errors.As(err, &refused) || refused.Code != session.ErrUnavailable.Code || !sleep(ctx, 100*time.Millisecond) {
 			return err
 		}
 	}

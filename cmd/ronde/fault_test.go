@@ -169,7 +169,7 @@ func slowDown(c *fleet, rng *rand.Rand) error {
 func cutLinks(c *fleet, rng *rand.Rand) (err error) {
 	for range 10 {
 		for _, n := range c.nodes {
-			waits(c.t.Context(), time.Duration(rng.Int64N(int64(50*time.Millisecond))))
+			sleep(c.t.Context(), time.Duration(rng.Int64N(int64(50*time.Millisecond))))
 			err = errors.Join(err, n.cut())
 		}
 	}
@@ -186,7 +186,7 @@ func lockMission(c *fleet, _ *rand.Rand) error {
 		if _, err := tx.Exec(c.t.Context(), `SELECT FROM missions WHERE state = 'active' LIMIT 1 FOR UPDATE`); err != nil {
 			return err
 		}
-		waits(c.t.Context(), holds)
+		sleep(c.t.Context(), holds)
 		return tx.Rollback(c.t.Context())
 	})
 }
@@ -249,7 +249,7 @@ func (f *fault) happen(ctx context.Context, c *fleet, rng *rand.Rand) error {
 		return fmt.Errorf("inject: %w", err)
 	}
 	if !f.lasts {
-		waits(ctx, holds)
+		sleep(ctx, holds)
 	}
 	if f.heal == nil {
 		return nil
@@ -283,7 +283,7 @@ func eventually(ctx context.Context, all []*crew, ready func(*crew) error) error
 		if missing == nil {
 			return nil
 		}
-		if !waits(ctx, 20*time.Millisecond) {
+		if !sleep(ctx, 20*time.Millisecond) {
 			return fmt.Errorf("never came: %w", missing)
 		}
 	}

@@ -33,7 +33,7 @@ func newWatcher(url, token string, saw func(string, int64)) *watcher {
 func (w *watcher) run(ctx context.Context) {
 	for {
 		err := w.watch(ctx)
-		if websocket.CloseStatus(err) == 4004 || !waits(ctx, 100*time.Millisecond) {
+		if websocket.CloseStatus(err) == 4004 || !sleep(ctx, 100*time.Millisecond) {
 			return
 		}
 	}

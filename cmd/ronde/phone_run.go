@@ -62,7 +62,7 @@ func (p *phone) Run(ctx context.Context) (err error) {
 		if time.Since(began) >= steady {
 			failures = 0
 		}
-		p.sleep(ctx, backoff(p.config.Backoff, failures))
+		sleep(ctx, backoff(p.config.Backoff, failures))
 		failures++
 	}
 }
@@ -93,12 +93,18 @@ func (p *phone) awaitOnline(ctx context.Context) bool {
 	return p.await(ctx, func() bool { return !p.offline || ctx.Err() != nil }) == nil && ctx.Err() == nil
 }
 
-func (p *phone) sleep(ctx context.Context, d time.Duration) {
+// sleep returns true after d, or false as soon as ctx ends.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
+		return false
 	case <-t.C:
+		return true
 	}
 }
 

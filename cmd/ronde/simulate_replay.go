@@ -133,7 +133,7 @@ func (r *replay) play(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, r.options.Duration)
 		defer cancel()
 	}
-	if !sleepUntil(ctx, time.Now().Add(firstFix)) {
+	if !sleep(ctx, firstFix) {
 		return nil
 	}
 	tunnels, out := context.WithCancel(ctx)
@@ -174,7 +174,7 @@ func (r *replay) carry(ctx context.Context, t track) {
 			}
 			// A point behind its predecessor in time is due at once: the order stays the recording's.
 			in := gone + r.scaled(p.Time.Sub(first))
-			if !sleepUntil(ctx, start.Add(in)) {
+			if !sleep(ctx, time.Until(start.Add(in))) {
 				return
 			}
 			if !r.phone.Take(clock.Add(in).UnixMilli(), p.Position) {
@@ -216,11 +216,11 @@ func (r *replay) tunnels(ctx context.Context) {
 	defer r.phone.Offline(false)
 	start := time.Now()
 	for _, s := range merged(r.options.Offline) {
-		if !sleepUntil(ctx, start.Add(s.From)) {
+		if !sleep(ctx, time.Until(start.Add(s.From))) {
 			return
 		}
 		r.phone.Offline(true)
-		if !sleepUntil(ctx, start.Add(s.To)) {
+		if !sleep(ctx, time.Until(start.Add(s.To))) {
 			return
 		}
 		r.phone.Offline(false)
@@ -248,20 +248,4 @@ func ended(ctx context.Context, err error) error {
 		return nil //nolint:nilerr // to be told to stop is no failure
 	}
 	return err
-}
-
-// sleepUntil returns true at t, or false as soon as ctx ends.
-func sleepUntil(ctx context.Context, t time.Time) bool {
-	d := time.Until(t)
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }
