@@ -192,6 +192,15 @@ func (a *testApp) createMission(starts, ends time.Time, lat, lon, radius float64
 	return a.call(201, "POST", "/v1/missions", body)["id"].(string)
 }
 
+// running creates a mission and begins it.
+func (a *testApp) running() string {
+	a.t.Helper()
+	now := time.Now()
+	mission := a.createMission(now, now.Add(time.Hour), 48.85, 2.34, 100, object{"min_interval_ms": 1})
+	a.call(200, "POST", "/v1/missions/"+mission+"/begin", nil)
+	return mission
+}
+
 func (a *testApp) agentToken(mission string) string {
 	a.t.Helper()
 	return a.call(201, "POST", "/v1/missions/"+mission+"/agents/badge-17/token", nil)["token"].(string)
@@ -234,6 +243,14 @@ func (a *testApp) socket(path, protocol, token string) *testSocket {
 	return &testSocket{a.t, ws}
 }
 
+// phoneOf opens the socket of a mission's agent.
+func phoneOf(a *testApp, token string) *testSocket {
+	a.t.Helper()
+	phone := a.socket("/v1/agent", "ronde.agent.v1", token)
+	phone.until("hello")
+	return phone
+}
+
 type testSocket struct {
 	t  *testing.T
 	ws *websocket.Conn
@@ -244,6 +261,13 @@ func (s *testSocket) send(frame any) {
 	raw, err := json.Marshal(frame)
 	check(s.t, err)
 	check(s.t, s.ws.Write(s.t.Context(), websocket.MessageText, raw))
+}
+
+// ping sends one ping of the present time and returns what the phone is told of it.
+func (s *testSocket) ping(seq int, at time.Time) object {
+	s.t.Helper()
+	s.send(object{"type": "pings", "pings": []object{{"seq": seq, "timestamp": at.UnixMilli(), "latitude": 48.85, "longitude": 2.34}}})
+	return s.until("ack", "refused", "retry")
 }
 
 // testPatience bounds the wait for what must come; how much of it passes does not matter.

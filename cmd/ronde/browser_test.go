@@ -123,8 +123,7 @@ func TestLivePage(t *testing.T) {
 	b := openBrowser(t, a.config.PublicURL)
 	now := time.Now()
 	mission := a.createMission(now, now.Add(time.Hour), 48.85, 2.34, 100, object{"min_interval_ms": 1})
-	phone := a.socket("/v1/agent", "ronde.agent.v1", a.agentToken(mission))
-	phone.until("hello")
+	phone := phoneOf(a, a.agentToken(mission))
 	seq := 0
 	ping := func(latitude float64) {
 		seq++
@@ -183,13 +182,10 @@ func TestLivePage(t *testing.T) {
 func TestLivePageLosesLink(t *testing.T) {
 	a := startAppOn(t, "")
 	b := openBrowser(t, a.config.PublicURL)
-	now := time.Now()
-	mission := a.createMission(now, now.Add(time.Hour), 48.85, 2.34, 100, object{"min_interval_ms": 1})
-	a.call(200, "POST", "/v1/missions/"+mission+"/begin", nil)
-	phone := a.socket("/v1/agent", "ronde.agent.v1", a.agentToken(mission))
-	phone.until("hello")
-	phone.send(object{"type": "pings", "pings": []object{{"seq": 1, "timestamp": time.Now().UnixMilli(), "latitude": 48.85, "longitude": 2.34}}})
-	phone.until("ack")
+	mission := a.running()
+	if answer := phoneOf(a, a.agentToken(mission)).ping(1, time.Now()); answer["type"] != "ack" {
+		t.Fatalf("answer %v", answer)
+	}
 	link := a.call(201, "POST", "/v1/missions/"+mission+"/links", object{"profile": "cell:9"})
 	b.open(link["url"].(string))
 	b.until("#headline", "On site")

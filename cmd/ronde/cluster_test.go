@@ -220,9 +220,8 @@ type patrol struct {
 
 func (c *cluster) newPatrol() *patrol {
 	c.t.Helper()
-	a, now := c.through(), time.Now()
-	mission := a.createMission(now, now.Add(time.Hour), 48.85, 2.34, 100, object{"min_interval_ms": 1})
-	a.call(200, "POST", "/v1/missions/"+mission+"/begin", nil)
+	a := c.through()
+	mission := a.running()
 	p := &patrol{c: c}
 	p.agent, p.send = c.socketGuest("/v1/agent", "ronde.agent.v1", a.agentToken(mission))
 	p.tab, _ = c.socketGuest("/v1/live", "ronde.live.v1", a.link(mission, "exact"))

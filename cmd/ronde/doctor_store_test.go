@@ -73,7 +73,7 @@ func TestDoctorBus(t *testing.T) {
 }
 
 // asLogin returns the address of a database for another login.
-func asLogin(t *testing.T, dsn, login string) string {
+func asLogin(t testing.TB, dsn, login string) string {
 	t.Helper()
 	u, err := url.Parse(dsn)
 	check(t, err)

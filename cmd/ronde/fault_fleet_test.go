@@ -116,7 +116,7 @@ func (c *fleet) addNode(i int, data, bug string) {
 }
 
 // nodeDSN is the database as the nodes see it: with a login that may only what the application may.
-func (c *fleet) nodeDSN() string { return strings.Replace(c.dsn, "//postgres@", "//ronde_node@", 1) }
+func (c *fleet) nodeDSN() string { return asLogin(c.t, c.dsn, "ronde_node") }
 
 // onDatabase lends out a connection of the database's superuser.
 func (c *fleet) onDatabase(ctx context.Context, do func(*pgx.Conn) error) error {
@@ -298,13 +298,7 @@ func startBalancer(t testing.TB, address string, nodes []*fleetNode) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait() // it was killed, and says so
 	})
-	poll(t, "a balancer", func() error {
-		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
-		if err == nil {
-			err = conn.Close()
-		}
-		return err
-	})
+	awaitListener(t, address)
 }
 
 // statusError is an answer that is not the one asked for.

@@ -28,9 +28,6 @@ type installation struct {
 	clock       testClock
 }
 
-// asNode returns the address of a database for the nodes' login.
-func asNode(dsn string) string { return strings.Replace(dsn, "postgres@", "node@", 1) }
-
 // login is SQL that makes a login unless the server has it.
 func login(name string) string {
 	return fmt.Sprintf("DO $$ BEGIN IF to_regrole('%[1]s') IS NULL THEN CREATE ROLE %[1]s LOGIN; END IF; END $$", name)
@@ -45,7 +42,7 @@ func newInstallation(t *testing.T, storeServer, keysServer *pgtest.Server) *inst
 	execSQL(t, i.store, login("node"), "GRANT ronde_app TO node")
 	execSQL(t, i.keys, login("node"), "GRANT ronde_keys TO node")
 	i.config.Listen, i.config.OpsListen, i.config.Data = "127.0.0.1:0", "127.0.0.1:0", t.TempDir()
-	i.config.Store, i.config.Keys = asNode(i.store), asNode(i.keys)
+	i.config.Store, i.config.Keys = asLogin(t, i.store, "node"), asLogin(t, i.keys, "node")
 	i.config.RootSecretFile = filepath.Join(t.TempDir(), "root.secret")
 	_, err := session.CreateRootSecret(i.config.RootSecretFile)
 	check(t, err)
@@ -62,30 +59,6 @@ func (i *installation) start() *testApp {
 	a.setClock = func(now time.Time) { i.clock.set(now); setPostgresClock(i.t, i.store, now) }
 	a.key = a.newKey("acme", session.Platform)
 	return a
-}
-
-// phoneOf opens the socket of a mission's agent.
-func phoneOf(a *testApp, token string) *testSocket {
-	a.t.Helper()
-	phone := a.socket("/v1/agent", "ronde.agent.v1", token)
-	phone.until("hello")
-	return phone
-}
-
-// ping sends one ping of the present time and returns what the phone is told of it.
-func (s *testSocket) ping(seq int, at time.Time) object {
-	s.t.Helper()
-	s.send(object{"type": "pings", "pings": []object{{"seq": seq, "timestamp": at.UnixMilli(), "latitude": 48.85, "longitude": 2.34}}})
-	return s.until("ack", "refused", "retry")
-}
-
-// running creates a mission and begins it.
-func (a *testApp) running() string {
-	a.t.Helper()
-	now := time.Now()
-	mission := a.createMission(now, now.Add(time.Hour), 48.85, 2.34, 100, object{"min_interval_ms": 1})
-	a.call(200, "POST", "/v1/missions/"+mission+"/begin", nil)
-	return mission
 }
 
 // TestKeysInPostgres is a mission's life with its keys in a database: two nodes, a restart, the expiry of its track.
@@ -221,14 +194,14 @@ func TestKeysRefused(t *testing.T) {
 			_, err := session.CreateRootSecret(c.RootSecretFile)
 			check(t, err)
 		}, []string{"--keys", "another root secret", "--root-secret-file", "every node"}},
-		{"keys that were never migrated", func(c *configs.Config) { c.Keys = asNode(server.CreateDB(t)) },
+		{"keys that were never migrated", func(c *configs.Config) { c.Keys = asLogin(t, server.CreateDB(t), "node") },
 			[]string{"--keys", "version 0", "`ronde migrate`"}},
 		{"the store's database under another name", func(c *configs.Config) {
 			c.Keys = strings.Replace(c.Store, "127.0.0.1", "localhost", 1)
 		}, []string{"--keys", "same database", "--store", "backup"}},
 		{"a login that is no member", func(c *configs.Config) {
 			execSQL(t, whole.keys, login("outsider"))
-			c.Keys = strings.Replace(whole.keys, "postgres@", "outsider@", 1)
+			c.Keys = asLogin(t, whole.keys, "outsider")
 		}, []string{"--keys", "GRANT ronde_keys"}},
 		{"keys that are not there", func(c *configs.Config) { c.Keys = "postgres://node@127.0.0.1:1/keys" },
 			[]string{"--keys", "connect"}},

@@ -109,12 +109,8 @@ type stream struct {
 }
 
 func newStream(here, there *testApp) *stream {
-	now := time.Now()
-	p := &stream{testApp: here, pace: rate.NewLimiter(20, 1), frames: make(chan object, 10_000), seen: map[string]int{}}
-	p.mission = here.createMission(now, now.Add(time.Hour), 48.85, 2.34, 100, object{"min_interval_ms": 1})
-	here.call(200, "POST", "/v1/missions/"+p.mission+"/begin", nil)
-	p.phone = here.socket("/v1/agent", "ronde.agent.v1", here.agentToken(p.mission))
-	p.phone.until("hello")
+	p := &stream{testApp: here, mission: here.running(), pace: rate.NewLimiter(20, 1), frames: make(chan object, 10_000), seen: map[string]int{}}
+	p.phone = phoneOf(here, here.agentToken(p.mission))
 	viewer := there.socket("/v1/live", "ronde.live.v1", here.link(p.mission, "exact"))
 	viewer.until("snapshot")
 	done := make(chan struct{})
@@ -146,12 +142,11 @@ func (p *stream) ping() int64 {
 	p.t.Helper()
 	p.wait()
 	p.seq++
-	at := time.Now().UnixMilli()
-	p.phone.send(object{"type": "pings", "pings": []object{{"seq": p.seq, "timestamp": at, "latitude": 48.85, "longitude": 2.34}}})
-	if answer := p.phone.until("ack", "refused", "retry"); answer["type"] != "ack" {
+	at := time.Now()
+	if answer := p.phone.ping(p.seq, at); answer["type"] != "ack" {
 		p.t.Fatalf("answer %v", answer)
 	}
-	return at
+	return at.UnixMilli()
 }
 
 // told returns how many frames of a type the viewer was sent since the last of them was asked for.

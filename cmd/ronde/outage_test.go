@@ -62,35 +62,27 @@ type outagePhone struct {
 	mission string
 	phone   *testSocket
 	viewer  *testSocket
-	kept    int64 // device time of the ping that met the outage
+	kept    time.Time // device time of the ping that met the outage
 	pace    *rate.Limiter
 }
 
 func newOutagePhone(a *testApp) *outagePhone {
-	now := time.Now()
-	p := &outagePhone{a: a, pace: rate.NewLimiter(5, 1)}
-	p.mission = a.createMission(now, now.Add(time.Hour), 48.85, 2.34, 100, object{"min_interval_ms": 1})
-	a.call(200, "POST", "/v1/missions/"+p.mission+"/begin", nil)
-	p.phone = a.socket("/v1/agent", "ronde.agent.v1", a.agentToken(p.mission))
-	p.phone.until("hello")
+	p := &outagePhone{a: a, pace: rate.NewLimiter(5, 1), mission: a.running()}
+	p.phone = phoneOf(a, a.agentToken(p.mission))
 	p.viewer = a.socket("/v1/live", "ronde.live.v1", a.link(p.mission, "exact"))
 	p.viewer.until("snapshot")
-	p.send(1, time.Now().UnixMilli())
-	p.phone.until("ack")
+	if answer := p.phone.ping(1, time.Now()); answer["type"] != "ack" {
+		a.t.Fatalf("answer %v", answer)
+	}
 	p.viewer.until("progress")
-	p.kept = time.Now().UnixMilli() + 1
+	p.kept = time.Now().Add(time.Millisecond)
 	return p
-}
-
-func (p *outagePhone) send(seq int, timestamp int64) {
-	p.phone.send(object{"type": "pings", "pings": []object{{"seq": seq, "timestamp": timestamp, "latitude": 48.85, "longitude": 2.34}}})
 }
 
 // mustKeep sends the ping into the outage.
 func (p *outagePhone) mustKeep() {
 	p.a.t.Helper()
-	p.send(2, p.kept)
-	if answer := p.phone.until("ack", "refused", "retry"); answer["type"] != "retry" || answer["code"] != "store_unavailable" {
+	if answer := p.phone.ping(2, p.kept); answer["type"] != "retry" || answer["code"] != "store_unavailable" {
 		p.a.t.Fatalf("answer %v", answer)
 	}
 }
@@ -100,8 +92,7 @@ func (p *outagePhone) mustArrive() {
 	p.a.t.Helper()
 	for {
 		check(p.a.t, p.pace.Wait(p.a.t.Context()))
-		p.send(2, p.kept)
-		switch answer := p.phone.until("ack", "refused", "retry"); answer["type"] {
+		switch answer := p.phone.ping(2, p.kept); answer["type"] {
 		case "ack":
 			if answer["seq"] == 2.0 {
 				return
@@ -115,7 +106,7 @@ func (p *outagePhone) mustArrive() {
 func (p *outagePhone) compare() {
 	p.a.t.Helper()
 	items := p.a.track(p.mission)
-	if len(items) != 2 || int64(items[1]["timestamp"].(float64)) != p.kept {
+	if len(items) != 2 || int64(items[1]["timestamp"].(float64)) != p.kept.UnixMilli() {
 		p.a.t.Fatalf("stored %v", items)
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -19,8 +18,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 // front is a real proxy before a cluster, set up by the file that is shipped.
@@ -254,18 +251,15 @@ func newCaddy(t *testing.T, start starter, edits ...string) *front {
 }
 
 // awaitListener waits until somebody listens.
-func awaitListener(t *testing.T, address string) {
+func awaitListener(t testing.TB, address string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), testPatience)
-	defer cancel()
-	for pace := rate.NewLimiter(20, 1); ; {
-		check(t, pace.Wait(ctx))
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	poll(t, "a listener at "+address, func() error {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
 		if err == nil {
-			check(t, conn.Close())
-			return
+			err = conn.Close()
 		}
-	}
+		return err
+	})
 }
 
 // TestHAProxy, TestNginx and TestCaddy run the files that are shipped.
