@@ -7,6 +7,11 @@ import (
 	"ronde/session"
 )
 
+// reportTimeout bounds the making of a report, which reads the whole track: ten
+// agents for three days at a position a second are 2.6 million, and take
+// PostgreSQL 12 s on two busy processors. It leaves time to write the answer.
+const reportTimeout = writeTimeout - 10*time.Second
+
 // reportReply is how a mission went: facts, and no coordinate.
 type reportReply struct {
 	Mission reportMission      `json:"mission"`
