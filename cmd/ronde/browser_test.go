@@ -131,6 +131,11 @@ func TestLivePage(t *testing.T) {
 		phone.send(object{"type": "pings", "pings": []object{{"seq": seq, "timestamp": time.Now().UnixMilli(), "latitude": latitude, "longitude": 2.34, "accuracy": 8}}})
 		phone.until("ack")
 	}
+	onDuty := func() { // past the states that came before: a position from before the window would be none
+		t.Helper()
+		for phone.until("state")["duty"] != "on" {
+		}
+	}
 
 	b.open(a.config.PublicURL + "/live#" + a.link(mission, "exact"))
 	b.until("#headline", "Not begun")
@@ -154,7 +159,7 @@ func TestLivePage(t *testing.T) {
 	b.gone()
 	b.picture("paused")
 	a.call(200, "POST", "/v1/missions/"+mission+"/resume", nil)
-	phone.until("state")
+	onDuty()
 	ping(48.8503)
 	b.until("#headline", "On site")
 
@@ -163,8 +168,7 @@ func TestLivePage(t *testing.T) {
 	b.gone()
 	b.picture("break")
 	phone.send(object{"type": "resume"})
-	for phone.until("state")["duty"] != "on" { // a position from before the window would be none
-	}
+	onDuty()
 	ping(48.8501)
 	b.until("#headline", "On site")
 
