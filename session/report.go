@@ -30,7 +30,8 @@ type AgentReport struct {
 	*Agent
 	// Pauses are the intervals between, and after, the agent's windows in which
 	// the mission went on without locating them. One that lasts has the zero
-	// Closed.
+	// Closed, and so has a break of an agent who was relieved during it: when
+	// that was nobody recorded.
 	Pauses []Window
 	// Refused counts the pings that Store.Append refused, by Verdict.Code.
 	Refused map[string]int64
@@ -43,7 +44,9 @@ type AgentReport struct {
 	// not to come back.
 	LeftAt time.Time
 	// OnSite is how long the agent was on the site as far as positions show it:
-	// from position to position, and not over the end of a window.
+	// from position to position, and not over the end of a window. Of an interval
+	// longer than silence(m) only that much counts: whether the agent stayed for
+	// the rest of it nobody knows.
 	OnSite time.Duration
 	// Gap is the longest interval inside of one window in which no position is
 	// stored; the zero Window if the agent never had a window.
@@ -90,8 +93,10 @@ func (m *Mission) pauses(a *Agent) (pauses []Window) {
 		switch {
 		case i+1 < len(a.Windows):
 			next = a.Windows[i+1].Opened
-		case w.Closed.IsZero() || a.Relieved:
+		case w.Closed.IsZero() || a.Relieved && !a.Paused:
 			return pauses
+		case a.Relieved:
+			next = time.Time{}
 		}
 		if next.IsZero() || next.After(w.Closed) {
 			pauses = append(pauses, Window{Opened: w.Closed, Closed: next})
@@ -124,12 +129,23 @@ func (a *AgentReport) Add(m *Mission, fix *Fix) {
 			a.ArrivedAt = fix.At
 		}
 		if !f.onSite.IsZero() {
-			a.OnSite += fix.At.Sub(f.onSite)
+			a.OnSite += min(fix.At.Sub(f.onSite), silence(m))
 		}
 		f.onSite, a.LeftAt = fix.At, time.Time{}
 	case f.progress.Phase == Left && !f.onSite.IsZero():
 		a.LeftAt, f.onSite = f.onSite, time.Time{}
 	}
+}
+
+// shortSilence is how long an agent at rest may be silent before the client's
+// page, too, stops saying that they are where they were.
+const shortSilence = 5 * time.Minute
+
+// silence is the longest time between two positions that is still an answer to
+// where the agent was meanwhile: shortSilence or, if the mission agreed upon
+// rarer positions, three of its intervals.
+func silence(m *Mission) time.Duration {
+	return max(shortSilence, 3*m.Policy.MinInterval)
 }
 
 // leaveWindow goes on to the agent's next window. Progress is forgotten between

@@ -83,10 +83,10 @@ func TestReport(t *testing.T) {
 		refused       map[string]int64
 	}
 	for i, want := range []facts{
-		{10, minuteOf(20), time.Time{}, 27 * time.Minute, span(41, 60), []session.Window{span(60, 90), span(120, 150)}, map[string]int64{"future": 2}},
+		{10, minuteOf(20), time.Time{}, 12 * time.Minute, span(41, 60), []session.Window{span(60, 90), span(120, 150)}, map[string]int64{"future": 2}},
 		{0, time.Time{}, time.Time{}, 0, span(0, 50), nil, map[string]int64{"outside_window": 5}},
 		{0, time.Time{}, time.Time{}, 0, session.Window{}, nil, map[string]int64{}},
-		{4, minuteOf(10), time.Time{}, 45 * time.Minute, span(100, 150), []session.Window{span(60, 90)}, map[string]int64{}},
+		{4, minuteOf(10), time.Time{}, 10 * time.Minute, span(100, 150), []session.Window{span(60, 90)}, map[string]int64{}},
 	} {
 		g := &r.Agents[i]
 		got := facts{g.Stored, g.ArrivedAt, g.LeftAt, g.OnSite, g.Gap, g.Pauses, g.Refused}
@@ -106,6 +106,7 @@ func TestReportOfAMissionThatGoesOn(t *testing.T) {
 		session.Agent{ID: "located", Windows: []session.Window{span(0, 60), span(90, 0)}},
 		session.Agent{ID: "on a break", Windows: []session.Window{span(0, 60)}, Paused: true},
 		session.Agent{ID: "gone", Windows: []session.Window{span(0, 60)}, Relieved: true},
+		session.Agent{ID: "gone from a break", Windows: []session.Window{span(0, 60)}, Paused: true, Relieved: true},
 	), nil)
 	add := func(i int, fix *session.Fix) { r.Agents[i].Add(r.Mission, fix) }
 	add(0, fixAt(20, true))
@@ -123,6 +124,7 @@ func TestReportOfAMissionThatGoesOn(t *testing.T) {
 		{span(95, 200), []session.Window{span(60, 90)}, time.Time{}}, // resumed elsewhere: nobody saw them leave
 		{span(0, 20), []session.Window{span(60, 0)}, minuteOf(20)},
 		{span(0, 60), nil, time.Time{}},
+		{span(0, 60), []session.Window{span(60, 0)}, time.Time{}},
 	} {
 		got := &r.Agents[i]
 		if got.Gap != want.gap || !slices.Equal(got.Pauses, want.pauses) || got.LeftAt != want.left {
@@ -131,6 +133,32 @@ func TestReportOfAMissionThatGoesOn(t *testing.T) {
 	}
 	if got := &r.Agents[1]; got.Stored != 3 {
 		t.Errorf("%d positions, want those of windows that the mission had when it was read", got.Stored)
+	}
+}
+
+// An agent whose phone says nothing is on the site for no longer than the phone
+// of one who stays there is silent: five minutes or three agreed intervals.
+func TestReportCountsNoSilence(t *testing.T) {
+	for _, c := range []struct {
+		agreed time.Duration
+		times  []int
+		want   time.Duration
+	}{
+		{time.Second, []int{0, 4, 9}, 9 * time.Minute},
+		{time.Second, []int{0, 60}, 5 * time.Minute},
+		{time.Second, []int{0, 60, 61, 121}, 11 * time.Minute},
+		{10 * time.Minute, []int{0, 10, 40, 140}, 70 * time.Minute},
+	} {
+		m := aTour(session.Ended, session.Agent{ID: "a", Windows: []session.Window{span(0, 150)}})
+		m.Policy.MinInterval = c.agreed
+		r := session.NewReport(m, nil)
+		for _, at := range c.times {
+			r.Agents[0].Add(m, fixAt(at, true))
+		}
+		finish(r)
+		if got := r.Agents[0].OnSite; got != c.want {
+			t.Errorf("positions at %v, one in %v agreed: %v on site, want %v", c.times, c.agreed, got, c.want)
+		}
 	}
 }
 

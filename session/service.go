@@ -18,7 +18,7 @@ type Service struct {
 	Tokens *Tokens
 	Log    *slog.Logger
 	// Changed is told of every mission right after a change of it was stored.
-	// It must not block.
+	// It must not block. The hub that shares the service sets it.
 	Changed func(*Mission)
 }
 

@@ -125,7 +125,6 @@ func (n *node) sibling() *node {
 	service := *n.service
 	s.service = &service
 	s.hub = tracker.New(tracker.Options{Service: s.service, Bus: n.bus, Log: service.Log, Registry: s.registry})
-	s.service.Changed = s.hub.MissionChanged
 	mux := http.NewServeMux()
 	mux.HandleFunc("/agent", s.as(s.hub.ServeAgent))
 	mux.HandleFunc("/live", s.as(s.hub.ServeViewer))

@@ -79,7 +79,7 @@ func closeCodeOf(err error) closeCode {
 // Options are what a hub needs. All fields are required but those that name a
 // default.
 type Options struct {
-	Service  *session.Service
+	Service  *session.Service // New makes the hub its Changed
 	Bus      Bus
 	Log      *slog.Logger
 	Registry prometheus.Registerer
@@ -134,6 +134,7 @@ func New(o Options) *Hub {
 		fills: semaphore.NewWeighted(maxFills),
 	}
 	h.recorder = newRecorder(o.Service, max(1, o.Shards), h.metrics, o.Log, h.recorded)
+	h.service.Changed = h.missionChanged // before anything runs that changes missions
 	h.loops.Go(func() { h.recorder.run(recording) })
 	h.loops.Go(h.reconcileLoop)
 	h.loops.Go(func() { h.every(reconcileEvery, h.closeDue) })
@@ -168,10 +169,10 @@ func (h *Hub) Close() {
 	h.loops.Wait()
 }
 
-// MissionChanged tells the hub that a mission was changed through this node.
-// Local sockets learn it at once, other nodes through the bus. It is
+// missionChanged takes in a mission that was changed through this node. Local
+// sockets learn it at once, other nodes through the bus. It is
 // session.Service.Changed.
-func (h *Hub) MissionChanged(m *session.Mission) {
+func (h *Hub) missionChanged(m *session.Mission) {
 	if r := h.room(m.ID); r != nil {
 		r.changed(m)
 	}

@@ -65,7 +65,6 @@ func startNode(t testing.TB, store session.Store, ring session.Keyring, root ses
 		option(&o)
 	}
 	n.hub = tracker.New(o)
-	n.service.Changed = n.hub.MissionChanged
 	mux := http.NewServeMux()
 	mux.HandleFunc("/agent", n.as(n.hub.ServeAgent))
 	mux.HandleFunc("/live", n.as(n.hub.ServeViewer))

@@ -149,7 +149,6 @@ func inWorld(t *testing.T, lasts time.Duration, test func(w *world)) {
 		log := slog.New(slog.NewTextHandler(t.Output(), nil))
 		w.service = &session.Service{Store: w.store, Sealer: session.NewSealer(root, w.ring), Tokens: session.NewTokens(ring, time.Now), Log: log}
 		w.hub = New(Options{Service: w.service, Bus: w.bus, Log: log, Registry: prometheus.NewRegistry()})
-		w.service.Changed = w.hub.MissionChanged
 		defer func() { // a failed test must leave no goroutine in the bubble either
 			w.hub.Close()
 			ok(t, errors.Join(db.Close(), ring.Close()))

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -25,7 +26,7 @@ func (s *Server) protect(route *Route, next http.HandlerFunc) http.HandlerFunc {
 		return next
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+		ctx, cancel := context.WithTimeout(r.Context(), cmp.Or(route.Bound, requestTimeout))
 		defer cancel()
 		r = r.WithContext(ctx)
 		principal, err := s.admit(r, route)

@@ -13,7 +13,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// requestTimeout bounds the wait for the store behind one request of the API.
+// requestTimeout bounds the wait for the store behind one request of the API,
+// unless its route declares another bound.
 const requestTimeout = 15 * time.Second
 
 type arrivalKey struct{}

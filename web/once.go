@@ -60,15 +60,21 @@ func once[O any](ctx context.Context, s *Server, o *session.Once, do func() (*O,
 		return answer[O]{text: earlier}, err
 	}
 	out, err := do()
-	if !errors.Is(err, session.ErrRepeated) {
-		return answer[O]{value: out}, err
+	if err == nil {
+		return answer[O]{value: out}, nil
 	}
-	// Another request of this key, here or on another node, was faster.
-	earlier, err = s.service.Answered(ctx, o)
-	if earlier == nil && err == nil {
-		err = session.ErrUnavailable.Because("the receipt is gone already")
+	// Another request of this key, here or on another node, may have been faster,
+	// and the mission may have gone on since: then the error is not this one's.
+	earlier, asked := s.service.Answered(ctx, o)
+	switch {
+	case earlier != nil:
+		return answer[O]{text: earlier}, nil
+	case !errors.Is(err, session.ErrRepeated):
+		return answer[O]{}, err
+	case asked == nil:
+		asked = session.ErrUnavailable.Because("the receipt is gone already")
 	}
-	return answer[O]{text: earlier}, err
+	return answer[O]{}, asked
 }
 
 // create stores what c holds, at most once if that was asked for, and returns

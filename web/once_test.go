@@ -186,6 +186,27 @@ func TestIdempotencyKeyConcurrently(t *testing.T) {
 	}
 }
 
+// A retry that looked for a receipt just before its original committed, and then
+// finds the mission over, is answered as the original, not refused.
+func TestIdempotencyKeyOvertaken(t *testing.T) {
+	w := newWorld(t)
+	other := w.secondNode()
+	w.eachCreation(func(route *web.Route, s sample) {
+		var first *answer
+		w.service.Store = &failingStore{Store: w.store, meanwhile: func() {
+			first = w.callAt(other, route.Method, s.path, "platform", s.body, keyHeader, "overtaken").want(201, "")
+			for _, id := range w.listed("state=scheduled&limit=200", "platform") {
+				w.call("POST", "/v1/missions/"+id+"/cancel", "platform", "").want(200, "")
+			}
+		}}
+		second := w.call(route.Method, s.path, "platform", s.body, keyHeader, "overtaken").want(201, "")
+		w.service.Store = w.store
+		if string(second.body) != string(first.body) {
+			t.Errorf("%s: answered\n%s\nand then\n%s", route.Name, first.body, second.body)
+		}
+	})
+}
+
 // secondNode starts another server on the world's database, with its own
 // connections, and returns its address.
 func (w *world) secondNode() string {

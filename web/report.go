@@ -7,6 +7,11 @@ import (
 	"ronde/session"
 )
 
+// reportTimeout bounds the making of a report, which reads the whole track: ten
+// agents for three days at a position a second are 2.6 million, and take
+// PostgreSQL 12 s on two busy processors. It leaves time to write the answer.
+const reportTimeout = writeTimeout - 10*time.Second
+
 // reportReply is how a mission went: facts, and no coordinate.
 type reportReply struct {
 	Mission reportMission      `json:"mission"`
@@ -36,7 +41,7 @@ type reportAgent struct {
 	Refused       reportRefused   `json:"refused" doc:"Pings that were judged and refused, by reason; one that was sent again is counted again. What a node refuses unseen, impossible values or pings after the end, is not among them"`
 	ArrivedAt     *time.Time      `json:"arrived_at" doc:"The first position on the site; null: never"`
 	LeftAt        *time.Time      `json:"left_at" doc:"The last position on the site, if the agent was then seen to leave and not to come back"`
-	OnSiteSeconds *int64          `json:"on_site_seconds" doc:"As far as positions show it"`
+	OnSiteSeconds *int64          `json:"on_site_seconds" doc:"As far as positions show it: of a silence between two positions on the site at most five minutes count, or three of the policy's intervals if that is longer"`
 	LongestGap    *reportGap      `json:"longest_gap" doc:"The longest time without a position while the agent was located; null: never located"`
 }
 
@@ -47,7 +52,7 @@ type reportWindow struct {
 
 type reportPause struct {
 	From time.Time  `json:"from"`
-	To   *time.Time `json:"to" doc:"null: it lasts"`
+	To   *time.Time `json:"to" doc:"null: it lasts, or the agent was relieved during it"`
 }
 
 type reportPositions struct {

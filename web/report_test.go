@@ -145,6 +145,19 @@ func TestReportWithoutTrack(t *testing.T) {
 	wantMembers(t, "agent", first(t, a["windows"]), map[string]any{"opened_at": after(0), "closed_at": nil})
 }
 
+// A long track takes longer than other requests may, and less than an answer may
+// take as a whole.
+func TestReportHasItsOwnBound(t *testing.T) {
+	w := newWorld(t)
+	id := w.mission("begin")
+	store := &failingStore{Store: w.store}
+	w.service.Store = store
+	w.report(id)
+	if store.given < 30*time.Second || store.given > time.Minute {
+		t.Errorf("the track may take %v to read", store.given)
+	}
+}
+
 // A track of many pages is read to its end.
 func TestReportOfALongTrack(t *testing.T) {
 	w := newWorld(t)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"ronde/session"
 )
@@ -33,6 +34,8 @@ type Route struct {
 	Public bool
 	// Status of success; 0 stands for 200.
 	Status int
+	// Bound is how long the store may take; 0 stands for requestTimeout.
+	Bound time.Duration
 	// Refusals are the problem codes that follow neither from the roles nor
 	// from the path nor from the body.
 	Refusals []string
@@ -107,7 +110,7 @@ func Routes() []Route {
 		{Method: "GET", Path: mission + "/track", Name: "getTrack", Summary: "Read a mission's stored positions",
 			Roles: platform, Refusals: []string{codeGone}, bind: operation((*Server).getTrack)},
 		{Method: "GET", Path: mission + "/report", Name: "getReport", Summary: "Read how a mission went, without coordinates",
-			Roles: staff, bind: operation((*Server).getReport)},
+			Roles: staff, Bound: reportTimeout, bind: operation((*Server).getReport)},
 
 		{Method: "PUT", Path: "/v1/notice", Name: "publishNotice", Summary: "Publish a new version of the privacy notice",
 			Roles: platform, bind: operation((*Server).publishNotice)},

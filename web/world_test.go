@@ -383,13 +383,28 @@ type failingStore struct {
 	session.Store
 	err      error
 	receipts error // of reading receipts
+	// meanwhile is done once, between the reading of a receipt and the answer.
+	meanwhile func()
+	// given is how long the reading of a track may take, as of its beginning.
+	given time.Duration
+}
+
+func (s *failingStore) AgentTrack(ctx context.Context, tenant string, id uuid.UUID, agent string, after session.Cursor, limit int) ([]session.Row, error) {
+	end, _ := ctx.Deadline()
+	s.given = time.Until(end)
+	return s.Store.AgentTrack(ctx, tenant, id, agent, after, limit)
 }
 
 func (s *failingStore) Receipt(ctx context.Context, tenant string, id session.ReceiptID) ([]byte, error) {
 	if s.receipts != nil {
 		return nil, s.receipts
 	}
-	return s.Store.Receipt(ctx, tenant, id)
+	sealed, err := s.Store.Receipt(ctx, tenant, id)
+	if do := s.meanwhile; do != nil {
+		s.meanwhile = nil
+		do()
+	}
+	return sealed, err
 }
 
 func (s *failingStore) APIKey(ctx context.Context, id uuid.UUID) (session.APIKey, error) {

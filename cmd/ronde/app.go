@@ -94,12 +94,11 @@ func (a *app) start(ctx context.Context) (err error) {
 		Tokens: session.NewTokens(ring, a.now),
 		Log:    a.log,
 	}
-	a.keepTidy()
 	hub := tracker.New(tracker.Options{
 		Service: a.service, Bus: bus, Log: a.log, Registry: registry, Now: a.now, Shards: writers(a.config),
 	})
-	a.service.Changed = hub.MissionChanged
 	a.onStop("recorder", func(context.Context) error { hub.Close(); return nil })
+	a.keepTidy()
 	return a.listen(ctx, registry, hub, readiness(store, ring, bus))
 }
 

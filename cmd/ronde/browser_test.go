@@ -22,8 +22,8 @@ type browser struct {
 	out *bufio.Scanner
 }
 
-// openBrowser starts a browser. It fails, and does not skip, where one is missing: make test brings it.
-func openBrowser(t *testing.T, origin string) *browser {
+// openBrowser starts a browser, with flags of its own. It fails, and does not skip, where one is missing: make test brings it.
+func openBrowser(t *testing.T, origin string, flags ...string) *browser {
 	t.Helper()
 	ui := filepath.Join("..", "..", "web", "ui")
 	if _, err := os.Stat(filepath.Join(ui, "node_modules", "playwright-core")); err != nil {
@@ -33,7 +33,7 @@ func openBrowser(t *testing.T, origin string) *browser {
 	if err != nil {
 		t.Fatal("no chromium (Debian: chromium): make deps")
 	}
-	cmd := exec.CommandContext(t.Context(), "node", filepath.Join("e2e", "driver.mjs"), chromium, origin)
+	cmd := exec.CommandContext(t.Context(), "node", append([]string{filepath.Join("e2e", "driver.mjs"), chromium, origin}, flags...)...)
 	cmd.Dir, cmd.Stderr = ui, t.Output()
 	in, err := cmd.StdinPipe()
 	check(t, err)
@@ -130,6 +130,11 @@ func TestLivePage(t *testing.T) {
 		phone.send(object{"type": "pings", "pings": []object{{"seq": seq, "timestamp": time.Now().UnixMilli(), "latitude": latitude, "longitude": 2.34, "accuracy": 8}}})
 		phone.until("ack")
 	}
+	onDuty := func() { // past the states that came before: a position from before the window would be none
+		t.Helper()
+		for phone.until("state")["duty"] != "on" {
+		}
+	}
 
 	b.open(a.config.PublicURL + "/live#" + a.link(mission, "exact"))
 	b.until("#headline", "Not begun")
@@ -153,7 +158,7 @@ func TestLivePage(t *testing.T) {
 	b.gone()
 	b.picture("paused")
 	a.call(200, "POST", "/v1/missions/"+mission+"/resume", nil)
-	phone.until("state")
+	onDuty()
 	ping(48.8503)
 	b.until("#headline", "On site")
 
@@ -162,8 +167,7 @@ func TestLivePage(t *testing.T) {
 	b.gone()
 	b.picture("break")
 	phone.send(object{"type": "resume"})
-	for phone.until("state")["duty"] != "on" { // a position from before the window would be none
-	}
+	onDuty()
 	ping(48.8501)
 	b.until("#headline", "On site")
 
@@ -205,4 +209,40 @@ func TestLivePageLosesLink(t *testing.T) {
 	b.until("#headline", "withdrawn")
 	b.picture("revoked")
 	b.clean()
+}
+
+// TestLivePageWithoutMap watches on a device that cannot draw a map, and on one that for a while cannot any more: both
+// pages say so, and tell in words where the agent is.
+func TestLivePageWithoutMap(t *testing.T) {
+	const words = "The map cannot be drawn on this device"
+	a := startAppOn(t, "")
+	now := time.Now()
+	mission := a.createMission(now, now.Add(time.Hour), 48.85, 2.34, 100, object{"min_interval_ms": 1})
+	a.call(200, "POST", "/v1/missions/"+mission+"/begin", nil)
+	phone := a.socket("/v1/agent", "ronde.agent.v1", a.agentToken(mission))
+	phone.until("hello")
+	seq := 0
+	ping := func() {
+		seq++
+		phone.send(object{"type": "pings", "pings": []object{{"seq": seq, "timestamp": time.Now().UnixMilli(), "latitude": 48.86, "longitude": 2.34}}})
+		phone.until("ack")
+	}
+	ping()
+	link := a.config.PublicURL + "/live#" + a.link(mission, "exact")
+
+	never, lost := openBrowser(t, a.config.PublicURL, "--disable-3d-apis"), openBrowser(t, a.config.PublicURL)
+	never.open(link)
+	never.until("#chart", words)
+	ping()
+	never.do("until", object{"expression": `/On the way, 1\s*km away/.test(document.querySelector('#headline').innerText) && /Position (just now|.* ago)/.test(document.querySelector('#page').innerText)`})
+	never.picture("no-map")
+	lost.open(link)
+	lost.do("until", object{"expression": "document.querySelector('[data-alias]') !== null"})
+	lost.do("read", object{"expression": "(self.graphics = document.querySelector('canvas').getContext('webgl2').getExtension('WEBGL_lose_context')).loseContext()"})
+	lost.until("#chart", words)
+	lost.picture("map-lost")
+	lost.do("read", object{"expression": "self.graphics.restoreContext()"})
+	lost.do("until", object{"expression": fmt.Sprintf("!document.querySelector('#chart').innerText.includes(%q)", words)})
+	never.clean()
+	lost.clean()
 }

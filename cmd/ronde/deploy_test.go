@@ -6,9 +6,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/alecthomas/kong"
 	"go.yaml.in/yaml/v4"
 
 	"ronde/session"
@@ -69,4 +72,57 @@ func TestComposeRoles(t *testing.T) {
 	d := diagnose(t, idleNode(filepath.Join(folder, "data"), "--store", node, "--root-secret-file", secret)...)
 	d.green("bus public-url url files")
 	d.want("role", verdictOK, "ronde is a member of ronde_app")
+}
+
+// TestShippedCommands: every command of Ronde that a shipped file runs, or tells its reader to run, is one.
+func TestShippedCommands(t *testing.T) {
+	var compose struct {
+		Services map[string]struct{ Command []string }
+	}
+	check(t, yaml.Unmarshal([]byte(shipped(t, "compose.yaml")), &compose))
+	commands := map[string][]string{}
+	for _, service := range []string{"ronde1", "ronde2", "migrate"} {
+		commands["service "+service] = compose.Services[service].Command
+	}
+	told := regexp.MustCompile(`[ /` + "`" + `]ronde ((?:serve|migrate|doctor|apikey|config|keys|audit|retention)\b[^` + "`" + `\n]*)`)
+	for _, name := range []string{"compose.yaml", "ronde.service", "haproxy.cfg", "nginx.conf", "Caddyfile", "ronde.example.yaml"} {
+		found := told.FindAllStringSubmatch(shipped(t, name), -1)
+		if len(found) == 0 {
+			t.Errorf("%s names no command", name)
+		}
+		for _, command := range found {
+			commands[name+": "+command[0]] = strings.Fields(command[1])
+		}
+	}
+	for where, args := range commands {
+		parser, err := kong.New(new(cli))
+		check(t, err)
+		if _, err := parser.Parse(args); err != nil || len(args) == 0 {
+			t.Errorf("%s: %q: %v", where, args, err)
+		}
+	}
+}
+
+// TestComposeWaitsForNodes: a node has the time to stop that it may take.
+func TestComposeWaitsForNodes(t *testing.T) {
+	var compose struct {
+		Services map[string]struct {
+			Grace time.Duration `yaml:"stop_grace_period"`
+		}
+	}
+	check(t, yaml.Unmarshal([]byte(shipped(t, "compose.yaml")), &compose))
+	for _, service := range []string{"ronde1", "ronde2"} {
+		if grace := compose.Services[service].Grace; grace <= stopTimeout {
+			t.Errorf("%s is killed after %v, and may take %v to stop", service, grace, stopTimeout)
+		}
+	}
+	seconds := regexp.MustCompile(`(?m)^TimeoutStopSec=(\d+s)$`).FindStringSubmatch(shipped(t, "ronde.service"))
+	if seconds == nil {
+		t.Fatal("the unit says nothing of how long a node may take to stop")
+	}
+	grace, err := time.ParseDuration(seconds[1])
+	check(t, err)
+	if grace <= stopTimeout {
+		t.Errorf("systemd kills a node after %v, and it may take %v to stop", grace, stopTimeout)
+	}
 }

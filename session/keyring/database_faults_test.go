@@ -268,6 +268,38 @@ func TestDatabaseMakerHoldsOffTheMark(t *testing.T) {
 	}
 }
 
+// TestDatabaseMarkHoldsOffTheMaker: whoever found no salt before its day was
+// marked as destroyed, and comes to make it after, makes none.
+func TestDatabaseMarkHoldsOffTheMaker(t *testing.T) {
+	db, _ := filledDatabase(t, pgtest.Start(t))
+	sweeper, err := pgx.Connect(t.Context(), db.dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = sweeper.Close(context.WithoutCancel(t.Context())) }()
+	mark, err := sweeper.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mark.Exec(t.Context(), "SELECT ronde_mark_destroyed('2024-10-05')"); err != nil {
+		t.Fatal(err)
+	}
+	ring := openDatabase(t, db.node, db.root, time.Minute) // waits for a lock for half of it
+	made := make(chan error)
+	go func() { _, err := ring.Salt(t.Context(), "late", today, today); made <- err }()
+	db.until(t, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+		AND wait_event_type = 'Lock' AND query LIKE '%ronde_make_salt%'`, 1)
+	if err := mark.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-made; !errors.Is(err, session.ErrGone) {
+		t.Errorf("a salt whose day was marked meanwhile: %v, want gone", err)
+	}
+	if n := db.count(t, `SELECT count(*) FROM salts."2024-10-04"`); n != 2 {
+		t.Errorf("%d salts on a day that was marked, want the 2 of before", n)
+	}
+}
+
 // TestDatabaseReaderIsOvertaken: whoever asked for a salt before its day was
 // marked as destroyed, and would get it after, gets none.
 func TestDatabaseReaderIsOvertaken(t *testing.T) {

@@ -5,8 +5,8 @@
 import { createInterface } from 'node:readline';
 import { chromium } from 'playwright-core';
 
-const [, , executablePath, origin] = process.argv;
-const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+const [, , executablePath, origin, ...more] = process.argv;
+const flags = [...more, '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync', '--enable-unsafe-swiftshader'];
 const browser = await chromium.launch({ executablePath, args: flags });
 const context = await browser.newContext({ viewport: { width: 390, height: 844 }, locale: 'en-GB', deviceScaleFactor: 2 });

@@ -45,6 +45,8 @@ class ChartMap implements MapView {
   #rings: Marker[] = [];
   #chart: Chart;
   #loaded = false;
+  /** Whether the device took away what the map is drawn with. The markers are the page's own, and go on. */
+  #lost = false;
   #drawn: Record<string, string> = {};
   /** Whether the view follows what is shown; until the reader moves it. */
   #following = true;
@@ -115,6 +117,15 @@ class ChartMap implements MapView {
       this.#loaded = true;
       this.#draw();
     });
+    this.#map.on('webglcontextlost', () => {
+      this.#lost = true;
+      this.#draw();
+    });
+    this.#map.on('webglcontextrestored', () => {
+      this.#lost = false;
+      this.#drawn = {}; // what was given to it meanwhile it did not take
+      this.#draw();
+    });
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#recolour(), { signal: this.#end.signal });
   }
 
@@ -156,7 +167,8 @@ class ChartMap implements MapView {
   }
 
   #draw(): void {
-    const { agents, site, note } = this.#chart;
+    const { agents, site } = this.#chart;
+    const note = this.#lost ? this.#words.mapFailed : this.#chart.note;
     setText(this.#note, note);
     this.#note.hidden = note === '';
     setText(this.#siteName, site.name);
@@ -172,7 +184,7 @@ class ChartMap implements MapView {
       this.#agents.get(alias)?.remove();
       this.#agents.delete(alias);
     }
-    if (this.#loaded) this.#drawSources();
+    if (this.#loaded && !this.#lost) this.#drawSources();
     if (needsCells(agents)) this.#loadCells();
   }
 
@@ -200,7 +212,7 @@ class ChartMap implements MapView {
   }
 
   #drawRings(): void {
-    if (!this.#loaded) return;
+    if (!this.#loaded || this.#lost) return;
     const { point, radius_m } = this.#chart.site;
     const scale = metresPerPixel(point.latitude, this.#map.getZoom());
     const rings = ringDistances(scale, RING_GAP, 3000);
