@@ -30,7 +30,7 @@ func (s *Server) createMission(ctx context.Context, r *request[none, missionRequ
 		return nil, err
 	}
 	c := session.Creation{Ref: session.Ref{Tenant: m.Tenant, ID: m.ID}, Mission: m}
-	return create(ctx, s, c, r.Once, func() *missionReply { return newMissionReply(m) })
+	return create(ctx, s, r, c, func() *missionReply { return newMissionReply(m) })
 }
 
 func (s *Server) getMission(ctx context.Context, r *request[missionParams, none]) (*missionReply, error) {
