@@ -77,21 +77,21 @@ func (c *closings) run() {
 	for {
 		select {
 		case <-c.hub.ctx.Done():
-			c.flush(context.WithoutCancel(c.hub.ctx))
+			c.flush()
 			return
 		case <-c.kick:
 		case <-retry.C:
 		}
-		if !c.flush(c.hub.ctx) {
+		if !c.flush() {
 			retry.Reset(closingsRetry)
 		}
 	}
 }
 
-// flush writes all rows, within storeTimeout. It reports whether that worked, and
-// keeps what was not written.
-func (c *closings) flush(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+// flush writes all rows, within storeTimeout, which the hub's end does not cut
+// short. It reports whether that worked, and keeps what was not written.
+func (c *closings) flush() bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.hub.ctx), storeTimeout)
 	defer cancel()
 	c.mu.Lock()
 	rows := c.rows
