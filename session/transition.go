@@ -39,10 +39,11 @@ type Command struct {
 	Action Action
 	By     Reason // ByAgent, ByPlatform or ByOperator
 	Agent  string // who acts if ByAgent; otherwise whom the action concerns
-	// Subject and Pseudonym are what the access log is to say of who asks, and
-	// of the agent.
+	// Subject, Pseudonym and Why are what the access log is to say of who asks,
+	// of the agent and of the reason.
 	Subject   uuid.UUID
 	Pseudonym string
+	Why       string
 
 	Alias  string    // of AddAgent; "" for the next free one
 	At     time.Time // of End and PauseAgent: when it took effect; zero or ahead of now: now
@@ -132,7 +133,7 @@ func (m *Mission) Apply(c Command, now time.Time) error {
 	before := m.Clone()
 	err := m.carryOut(c, now)
 	if err == nil && !reflect.DeepEqual(before, m) {
-		m.Log = append(m.Log, Access{Role: Role(c.By), Subject: c.Subject, Action: recorded[c.Action], Agent: c.Pseudonym})
+		m.Log = append(m.Log, Access{Role: Role(c.By), Subject: c.Subject, Action: recorded[c.Action], Agent: c.Pseudonym, Why: c.Why})
 	}
 	return err
 }

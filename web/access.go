@@ -81,18 +81,18 @@ func (a *Access) check(r *Route) error {
 	return nil
 }
 
-// accessOf returns the row that a request will leave: what its path and its
-// headers say. Package session adds who asks.
-func (s *Server) accessOf(r *Route, req *http.Request) (*session.Access, error) {
-	why, err := accessReason(req.Header, r.Access.NeedsReason)
-	if err != nil || !r.Access.atEdge() {
-		return nil, err
+// accessOf returns the row that a request is to leave: what its path and its
+// headers say. Package session adds who asks. If it is not operation that records
+// it, the row has no action.
+func (s *Server) accessOf(r *Route, req *http.Request) (row session.Access, err error) {
+	if row.Why, err = accessReason(req.Header, r.Access.NeedsReason); err != nil || !r.Access.atEdge() {
+		return row, err
 	}
 	p, err := session.PrincipalOf(req.Context())
 	if err != nil {
-		return nil, err
+		return row, err
 	}
-	row := &session.Access{Action: r.Access.Actions[0], Why: why}
+	row.Action = r.Access.Actions[0]
 	if agent := req.PathValue("agent"); agent != "" {
 		row.Agent = s.service.Pseudonym(p.Tenant, agent)
 	}
@@ -109,10 +109,10 @@ func (s *Server) accessOf(r *Route, req *http.Request) (*session.Access, error) 
 // record writes the request's row, unless that was done or there is to be none.
 // Without it nothing may be given or changed.
 func (r *request[P, B]) record(ctx context.Context, s *Server) error {
-	if r.Access == nil || r.recorded {
+	if r.Access.Action == "" || r.recorded {
 		return nil
 	}
-	if err := s.service.Record(ctx, r.Principal, *r.Access); err != nil {
+	if err := s.service.Record(ctx, r.Principal, r.Access); err != nil {
 		return err
 	}
 	r.recorded = true
@@ -158,7 +158,7 @@ func describeAccess(op *huma.Operation, r *Route) {
 		return
 	}
 	op.Extensions["x-access-log"] = r.Access.Actions
-	if !r.Access.atEdge() {
+	if r.Access.By == Connection {
 		return
 	}
 	op.Parameters = append(op.Parameters, &huma.Param{

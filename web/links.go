@@ -31,7 +31,7 @@ func (s *Server) createAgentToken(ctx context.Context, r *request[agentParams, e
 }
 
 func (s *Server) revokeAgentTokens(ctx context.Context, r *request[agentParams, none]) (*missionReply, error) {
-	return s.do(ctx, r.Principal, r.Params.ID, session.Command{Action: session.RevokeTokens, Agent: r.Params.Agent})
+	return s.do(ctx, r.Principal, r.Params.ID, r.Access.Why, session.Command{Action: session.RevokeTokens, Agent: r.Params.Agent})
 }
 
 type linkRequest struct {

@@ -74,11 +74,9 @@ func once[O any](ctx context.Context, s *Server, o *session.Once, do func() (*O,
 // create records that c is made and stores what it holds, at most once if that
 // was asked for, and returns what reply makes of it.
 func create[P, B, O any](ctx context.Context, s *Server, r *request[P, B], c session.Creation, reply func() *O) (out *O, err error) {
-	if r.Access != nil {
-		r.Access.Mission = c.ID
-		if c.Link != nil {
-			r.Access.Object = c.Link.ID
-		}
+	r.Access.Mission = c.ID
+	if c.Link != nil {
+		r.Access.Object = c.Link.ID
 	}
 	if err := r.record(ctx, s); err != nil {
 		return nil, err

@@ -20,10 +20,10 @@ type request[P, B any] struct {
 	Params    P
 	Body      B
 	Once      *session.Once
-	// Access is the row that the request leaves in the access log, nil if
-	// operation is not to record it. The handler of a read may add what is not
-	// in the path.
-	Access *session.Access
+	// Access is the row that the request leaves in the access log. The handler of
+	// a read may add what the path does not say; whoever changes a mission hands
+	// on Why.
+	Access session.Access
 
 	recorded bool
 }
@@ -46,7 +46,7 @@ type inputKey struct{}
 type input[B any] struct {
 	body   B
 	once   *session.Once
-	access *session.Access
+	access session.Access
 }
 
 // operation binds a handler of the API: it documents it with huma, decodes what
