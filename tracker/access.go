@@ -9,12 +9,6 @@ import (
 	"ronde/session"
 )
 
-// The access log holds a live.open and a live.close of every viewer's
-// connection, under an id of its own (session.Access.Object). A node that is
-// killed, or that finds no log when it stops, leaves opens without a close. Who
-// reads them takes it that the connection ended with the mission or its link at
-// the latest, because no node shows anything after that: see session.Ledger.
-
 // recordOpen records that a viewer's connection is open: it returns once that is
 // committed, or why it cannot be. Then a page gets nothing, and learns by the
 // close code to come again.

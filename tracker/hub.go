@@ -15,6 +15,14 @@
 // one stack. A room belongs to its mutex; nothing is written to a socket and
 // nothing is asked of the store under it. Lock order: room.mu,
 // then Hub.mu or the mutex of one mailbox.
+//
+// # Who watched
+//
+// A viewer is written to once the access log has the opening of their
+// connection; its end is recorded without anybody waiting for it. A node that is
+// killed, or that finds no log when it stops, leaves opens without a close: such
+// a connection ended with the mission or its link at the latest, because no node
+// shows anything after that, and session.Ledger says so.
 package tracker
 
 import (
