@@ -24,16 +24,25 @@ func (c *agentConn) control(f *frame) {
 	case frameStatus:
 		return // a heartbeat: that it came is all it says for now
 	case frameNotice:
-		err = c.hub.service.AcknowledgeNotice(ctx, c.principal, c.principal.Agent, f.version)
-		if err == nil {
-			c.sendState()
-		}
+		err = c.acceptNotice(ctx, f.version)
 	default:
 		err = c.act(ctx, f)
 	}
 	if err != nil {
 		c.refuse(err)
 	}
+}
+
+// acceptNotice records that the agent acknowledges a notice, and has it count.
+func (c *agentConn) acceptNotice(ctx context.Context, version int) error {
+	if err := c.hub.service.Record(ctx, c.principal, session.Access{Action: session.AccessNoticeAccept}); err != nil {
+		return err
+	}
+	if err := c.hub.service.AcknowledgeNotice(ctx, c.principal, c.principal.Agent, version); err != nil {
+		return err
+	}
+	c.sendState()
+	return nil
 }
 
 func (c *agentConn) act(ctx context.Context, f *frame) error {

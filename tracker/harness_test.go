@@ -69,6 +69,7 @@ type faults struct {
 	// Guarded by mu: what happens instead of or around a call, for as long as
 	// it is set.
 	append func(ctx context.Context, batch []*session.Submission, next func() error) error
+	log    func(batch []session.Access, next func() error) error
 	calls  []string // guarded by mu: the calls that matter, in the order in which they were done
 }
 
@@ -77,6 +78,24 @@ func (f *faults) onAppend(do func(ctx context.Context, batch []*session.Submissi
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.append = do
+}
+
+// onLog sets what happens to rows of the access log; nil for nothing.
+func (f *faults) onLog(do func(batch []session.Access, next func() error) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.log = do
+}
+
+func (f *faults) LogAccess(ctx context.Context, batch []session.Access) error {
+	f.mu.Lock()
+	do := f.log
+	f.mu.Unlock()
+	next := func() error { return f.Store.LogAccess(ctx, batch) }
+	if do == nil {
+		return next()
+	}
+	return do(batch, next)
 }
 
 func (f *faults) Append(ctx context.Context, batch []*session.Submission) error {

@@ -15,6 +15,14 @@
 // one stack. A room belongs to its mutex; nothing is written to a socket and
 // nothing is asked of the store under it. Lock order: room.mu,
 // then Hub.mu or the mutex of one mailbox.
+//
+// # Who watched
+//
+// A viewer is written to once the access log has the opening of their
+// connection; its end is recorded without anybody waiting for it. A node that is
+// killed, or that finds no log when it stops, leaves opens without a close: such
+// a connection ended with the mission or its link at the latest, because no node
+// shows anything after that, and session.Ledger says so.
 package tracker
 
 import (
@@ -107,6 +115,7 @@ type Hub struct {
 	stopRecorder   context.CancelFunc
 
 	draining chan struct{} // closed when Close begins, for what is in no room
+	closings *closings
 
 	start  time.Time // what leases are measured from
 	stalls stalls
@@ -133,10 +142,12 @@ func New(o Options) *Hub {
 		draining: make(chan struct{}), start: time.Now(), kick: make(chan struct{}, 1), rooms: map[uuid.UUID]*room{}, paces: map[paceKey]*pace{},
 		fills: semaphore.NewWeighted(maxFills),
 	}
+	h.closings = newClosings(h)
 	h.recorder = newRecorder(o.Service, max(1, o.Shards), h.metrics, o.Log, h.recorded)
 	h.service.Changed = h.missionChanged // before anything runs that changes missions
 	h.loops.Go(func() { h.recorder.run(recording) })
 	h.loops.Go(h.reconcileLoop)
+	h.loops.Go(h.closings.run)
 	h.loops.Go(func() { h.every(reconcileEvery, h.closeDue) })
 	h.loops.Go(func() { h.every(watchEvery, h.watchRooms) })
 	h.loops.Go(func() { h.every(saveEvery, h.saveProgress) })
@@ -144,8 +155,9 @@ func New(o Options) *Hub {
 }
 
 // Close drains the hub: sockets are closed with 1001 in parallel, then the
-// recorder settles what it has, then the loops end. New sockets are refused
-// from the beginning. Closing twice is harmless.
+// recorder settles what it has and the access log is told who is gone, then the
+// loops end. New sockets are refused from the beginning. Closing twice is
+// harmless.
 func (h *Hub) Close() {
 	h.mu.Lock()
 	if !h.closed {

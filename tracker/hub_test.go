@@ -60,6 +60,7 @@ func startNode(t testing.TB, store session.Store, ring session.Keyring, root ses
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	n := &node{t: t, store: store, bus: bus, registry: prometheus.NewRegistry(), principals: map[string]*session.Principal{}}
 	n.service = &session.Service{Store: store, Sealer: session.NewSealer(root, ring), Tokens: session.NewTokens(ring, time.Now), Log: log}
+	n.service.Access = session.NewAccessWriter(store)
 	o := tracker.Options{Service: n.service, Bus: bus, Log: log, Registry: n.registry}
 	for _, option := range options {
 		option(&o)

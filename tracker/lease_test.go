@@ -34,6 +34,17 @@ type brittle struct {
 	tracks    atomic.Int64 // calls of AgentTrack
 	reads     atomic.Int64 // calls of Latest
 	stuck     atomic.Bool  // Latest answers when nobody waits any more
+
+	logging atomic.Pointer[func(batch []session.Access) error] // called before rows of the access log are written
+}
+
+func (b *brittle) LogAccess(ctx context.Context, batch []session.Access) error {
+	if before := b.logging.Load(); before != nil {
+		if err := (*before)(batch); err != nil {
+			return err
+		}
+	}
+	return b.Store.LogAccess(ctx, batch)
 }
 
 // brittleBus is the bus of a single node behind a switch: while it hangs, nobody
@@ -148,6 +159,7 @@ func inWorld(t *testing.T, lasts time.Duration, test func(w *world)) {
 		w := &world{t: t, store: &brittle{Store: db}, ring: &brittleRing{Keyring: ring}, root: root, bus: &brittleBus{}}
 		log := slog.New(slog.NewTextHandler(t.Output(), nil))
 		w.service = &session.Service{Store: w.store, Sealer: session.NewSealer(root, w.ring), Tokens: session.NewTokens(ring, time.Now), Log: log}
+		w.service.Access = session.NewAccessWriter(w.store)
 		w.hub = New(Options{Service: w.service, Bus: w.bus, Log: log, Registry: prometheus.NewRegistry()})
 		defer func() { // a failed test must leave no goroutine in the bubble either
 			w.hub.Close()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 
+	"github.com/google/uuid"
+
 	"ronde/session"
 )
 
@@ -15,6 +17,9 @@ type viewer struct {
 	room      *room
 	principal *session.Principal
 	profile   session.Profile
+	// connection tells this one from others through the same link, in the
+	// access log.
+	connection uuid.UUID
 	// wake starts the viewer's writer. Called with mu held, and only while
 	// writing is false.
 	wake func()
@@ -35,6 +40,13 @@ type viewer struct {
 	closing  bool
 	code     closeCode
 	reason   string
+}
+
+// begin starts the first writer, for what waits by then.
+func (v *viewer) begin() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.wake()
 }
 
 // offer hands the viewer an update. If the one before is still waiting, both

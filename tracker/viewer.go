@@ -82,13 +82,17 @@ func (h *Hub) serveViewer(s socket, principal *session.Principal) {
 }
 
 // watch lets a viewer into the room of their mission, with a snapshot as the
-// first frame. After it, unwatch must be called.
+// first frame, and returns once the access log has it: until then nothing is
+// written to them. After it, unwatch must be called.
+//
+// The viewer is let in first and recorded then: whom a link has no place for
+// leaves no row that says they watched.
 func (h *Hub) watch(v *viewer) error {
 	r, err := h.join(session.Ref{Tenant: v.principal.Tenant, ID: v.principal.Mission})
 	if err != nil {
 		return err
 	}
-	v.room = r
+	v.room, v.connection = r, session.NewID()
 	trail, err := h.trail(v)
 	if err == nil {
 		err = r.admit(v, trail)
@@ -98,17 +102,30 @@ func (h *Hub) watch(v *viewer) error {
 		return err
 	}
 	h.metrics.viewers.Inc()
+	if err := h.recordOpen(v); err != nil {
+		h.depart(v)
+		return err
+	}
+	v.begin()
 	return nil
 }
 
+// unwatch ends what watch began.
 func (h *Hub) unwatch(v *viewer) {
 	v.cut()
+	h.depart(v)
+}
+
+// depart takes a viewer out of their room, and has the access log told.
+func (h *Hub) depart(v *viewer) {
 	v.room.dismiss(v)
 	h.leave(v.room)
 	h.metrics.viewers.Dec()
+	h.closings.add(v.access(session.AccessLiveClose))
 }
 
-// admit adds a viewer and queues their first frames.
+// admit adds a viewer and queues their first frames, which are written once the
+// viewer begins.
 func (r *room) admit(v *viewer, trail [][]byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -131,11 +148,11 @@ func (r *room) admit(v *viewer, trail [][]byte) error {
 	r.tellCount()
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.writing = true // in place of a writer, until begin
 	v.greet, v.trail = true, trail
 	if r.degraded != "" {
 		v.health = encodeDegraded(r.degraded)
 	}
-	v.start()
 	if r.mission.State.Over() {
 		v.ended = encodeEnded(r.mission)
 		v.hang(closeOver, "the mission is over")

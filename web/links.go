@@ -27,11 +27,11 @@ func (s *Server) createAgentToken(ctx context.Context, r *request[agentParams, e
 		return nil, err
 	}
 	c := session.Creation{Ref: session.Ref{Tenant: r.Principal.Tenant, ID: id}}
-	return create(ctx, s, c, r.Once, func() *agentTokenReply { return &agentTokenReply{Token: token, ExpiresAt: expires} })
+	return create(ctx, s, r, c, func() *agentTokenReply { return &agentTokenReply{Token: token, ExpiresAt: expires} })
 }
 
 func (s *Server) revokeAgentTokens(ctx context.Context, r *request[agentParams, none]) (*missionReply, error) {
-	return s.do(ctx, r.Principal, r.Params.ID, session.Command{Action: session.RevokeTokens, Agent: r.Params.Agent})
+	return s.do(ctx, r.Principal, r.Params.ID, r.Access.Why, session.Command{Action: session.RevokeTokens, Agent: r.Params.Agent})
 }
 
 type linkRequest struct {
@@ -77,7 +77,7 @@ func (s *Server) createLink(ctx context.Context, r *request[missionParams, linkR
 		return nil, err
 	}
 	c := session.Creation{Ref: session.Ref{Tenant: link.Tenant, ID: id}, Link: &link}
-	return create(ctx, s, c, r.Once, func() *newLinkReply {
+	return create(ctx, s, r, c, func() *newLinkReply {
 		return &newLinkReply{
 			ID: link.ID.String(), Token: token, ExpiresAt: link.ExpiresAt,
 			URL: s.publicURL + "/live#" + token,

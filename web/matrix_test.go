@@ -61,6 +61,10 @@ func (w *world) sample(name string) sample {
 	case "acknowledgeNotice":
 		w.call("PUT", "/v1/notice", "platform", `{"text":"We locate you during missions."}`).want(200, "")
 		return sample{"/v1/agents/badge-17/notice", `{"version":1}`}
+	case "getLedger":
+		return sample{"/v1/agents/" + w.agentOf(w.mission("begin")) + "/ledger", ""}
+	case "getAccessLog":
+		return sample{"/v1/access-log", ""}
 	case "agentSocket":
 		return sample{"/v1/agent", ""}
 	case "liveSocket":
@@ -184,12 +188,16 @@ func expect(r *web.Route, credential string) (status int, code string) {
 		return 401, "token_revoked"
 	case "foreign": // a platform key, of a tenant that has nothing
 		switch {
-		case strings.Contains(r.Path, "{id}"), r.Name == "getNotice":
+		case strings.Contains(r.Path, "{id}"), r.Name == "getNotice", r.Name == "getLedger":
 			return 404, "not_found"
 		case r.Name == "acknowledgeNotice":
 			return 422, "invalid:version"
 		}
 		return success, ""
+	case "agent token":
+		if slices.Contains(r.Roles, session.AgentRole) { // that of another agent
+			return 404, "not_found"
+		}
 	}
 	return 401, "token_invalid"
 }
@@ -221,6 +229,7 @@ func TestWhoMayWhat(t *testing.T) {
 		"beginMission": staff, "pauseMission": staff, "resumeMission": staff, "endMission": staff, "cancelMission": staff,
 		"createAgentToken": staff, "revokeAgentTokens": staff, "createLink": staff, "listLinks": staff, "revokeLink": staff,
 		"getProgress": staff, "getTrack": platform, "getReport": staff, "publishNotice": platform, "getNotice": keys, "acknowledgeNotice": staff,
+		"getLedger": staff + " agent", "getAccessLog": keys,
 		"agentSocket": "agent doctor", "liveSocket": "viewer doctor", "liveEvents": "viewer doctor",
 		"getOpenAPI": "", "home": "", "livePage": "", "docsPage": "", "asset": "", "icon": "",
 	}

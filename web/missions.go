@@ -30,7 +30,7 @@ func (s *Server) createMission(ctx context.Context, r *request[none, missionRequ
 		return nil, err
 	}
 	c := session.Creation{Ref: session.Ref{Tenant: m.Tenant, ID: m.ID}, Mission: m}
-	return create(ctx, s, c, r.Once, func() *missionReply { return newMissionReply(m) })
+	return create(ctx, s, r, c, func() *missionReply { return newMissionReply(m) })
 }
 
 func (s *Server) getMission(ctx context.Context, r *request[missionParams, none]) (*missionReply, error) {
@@ -53,14 +53,18 @@ func (s *Server) mission(ctx context.Context, p *session.Principal, text string)
 // transition binds the operation of one action that changes a mission's state.
 func transition(action session.Action) binder {
 	return operation(func(s *Server, ctx context.Context, r *request[missionParams, empty]) (*missionReply, error) {
-		return s.do(ctx, r.Principal, r.Params.ID, session.Command{Action: action})
+		return s.do(ctx, r.Principal, r.Params.ID, r.Access.Why, session.Command{Action: action})
 	})
 }
 
-func (s *Server) do(ctx context.Context, p *session.Principal, text string, commands ...session.Command) (*missionReply, error) {
+// do carries out commands on the mission that a path names, for the reason given.
+func (s *Server) do(ctx context.Context, p *session.Principal, text, why string, commands ...session.Command) (*missionReply, error) {
 	id, err := parseID(text)
 	if err != nil {
 		return nil, err
+	}
+	for i := range commands {
+		commands[i].Why = why
 	}
 	m, err := s.service.Do(ctx, p, id, commands...)
 	if err != nil {
@@ -80,7 +84,7 @@ func (s *Server) changeMission(ctx context.Context, r *request[missionParams, mi
 	if err != nil {
 		return nil, err
 	}
-	reply, err := s.do(ctx, r.Principal, r.Params.ID, commands...)
+	reply, err := s.do(ctx, r.Principal, r.Params.ID, r.Access.Why, commands...)
 	var refused *session.CommandError
 	if errors.As(err, &refused) {
 		return nil, inField(refused.Err, fields[refused.Index])

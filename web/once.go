@@ -77,10 +77,17 @@ func once[O any](ctx context.Context, s *Server, o *session.Once, do func() (*O,
 	return answer[O]{}, asked
 }
 
-// create stores what c holds, at most once if that was asked for, and returns
-// what reply makes of it.
-func create[O any](ctx context.Context, s *Server, c session.Creation, o *session.Once, reply func() *O) (out *O, err error) {
-	err = s.service.Create(ctx, c, o, func() ([]byte, error) {
+// create records that c is made and stores what it holds, at most once if that
+// was asked for, and returns what reply makes of it.
+func create[P, B, O any](ctx context.Context, s *Server, r *request[P, B], c session.Creation, reply func() *O) (out *O, err error) {
+	r.Access.Mission = c.ID
+	if c.Link != nil {
+		r.Access.Object = c.Link.ID
+	}
+	if err := r.record(ctx, s); err != nil {
+		return nil, err
+	}
+	err = s.service.Create(ctx, c, r.Once, func() ([]byte, error) {
 		out = reply()
 		return json.Marshal(out)
 	})

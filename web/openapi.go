@@ -68,6 +68,7 @@ var tags = []*huma.Tag{
 	tag("links", "Links", "What a client watches one mission through."),
 	tag("agents", "Agents", "By the tenant's own names for them."),
 	tag("notice", "Privacy notice", "What agents acknowledge before anything of theirs is stored."),
+	tag("access-log", "Access log", "Who read or changed what, and when. What cannot be recorded is not answered."),
 	tag("agent", "Agent's socket", "How a phone sends positions."),
 	tag("live", "Live view", "How a client's page watches a mission."),
 	tag("openapi", "This document", "For programs."),
@@ -126,6 +127,7 @@ func document(o *huma.OpenAPI, routes []Route) []byte {
 		}
 		op.Tags = []string{tagOf(r)}
 		describeRoles(op, r)
+		describeAccess(op, r)
 		for status, codes := range r.refusals(op) {
 			response := refusalOf(http.StatusText(status)+": "+strings.Join(codes, ", "), problem)
 			response.Extensions = map[string]any{"x-codes": codes}

@@ -20,6 +20,12 @@ type request[P, B any] struct {
 	Params    P
 	Body      B
 	Once      *session.Once
+	// Access is the row that the request leaves in the access log. The handler of
+	// a read may add what the path does not say; whoever changes a mission hands
+	// on Why.
+	Access session.Access
+
+	recorded bool
 }
 
 // none stands for no parameters, or no body.
@@ -38,13 +44,14 @@ type inputKey struct{}
 
 // input is what of a request huma does not read.
 type input[B any] struct {
-	body B
-	once *session.Once
+	body   B
+	once   *session.Once
+	access session.Access
 }
 
 // operation binds a handler of the API: it documents it with huma, decodes what
-// comes in and encodes what goes out. Huma reads no body itself, because its
-// own reader echoes what it could not read.
+// comes in, has the access log know and encodes what goes out. Huma reads no body
+// itself, because its own reader echoes what it could not read.
 func operation[P, B, O any](handle func(*Server, context.Context, *request[P, B]) (*O, error)) binder {
 	return func(b *builder, r *Route) {
 		s := b.server
@@ -74,26 +81,43 @@ func operation[P, B, O any](handle func(*Server, context.Context, *request[P, B]
 				return nil, s.problem(ctx, err)
 			}
 			in := ctx.Value(inputKey{}).(*input[B])
-			out, err := once(ctx, s, in.once, func() (*O, error) {
-				return handle(s, ctx, &request[P, B]{Principal: principal, Params: *params, Body: in.body, Once: in.once})
-			})
+			req := &request[P, B]{Principal: principal, Params: *params, Body: in.body, Once: in.once, Access: in.access}
+			out, err := carryOut(ctx, s, r, req, handle)
 			if err != nil {
 				return nil, s.problem(ctx, err)
 			}
 			return &reply[O]{Body: out}, nil
 		})
+		b.records[r.Pattern()] = true
 		describeBody[B](b.api, r)
 	}
+}
+
+// carryOut has a request answered, and returns the answer once the access log
+// has it.
+func carryOut[P, B, O any](ctx context.Context, s *Server, r *Route, req *request[P, B], handle func(*Server, context.Context, *request[P, B]) (*O, error)) (answer[O], error) {
+	if r.Access.By == EdgeFirst {
+		if err := req.record(ctx, s); err != nil {
+			return answer[O]{}, err
+		}
+	}
+	out, err := once(ctx, s, req.Once, func() (*O, error) { return handle(s, ctx, req) })
+	if err == nil {
+		err = req.record(ctx, s) // also what a creation was answered earlier, given again
+	}
+	return out, err
 }
 
 // readInput reads of a request what huma does not.
 func readInput[B any](s *Server, r *Route, w http.ResponseWriter, req *http.Request) (*input[B], error) {
 	in := new(input[B])
 	text, err := readBody(w, req, &in.body)
-	if err != nil || !r.creates() {
-		return in, err
+	if err == nil {
+		in.access, err = s.accessOf(r, req)
 	}
-	in.once, err = s.onceOf(req, text)
+	if err == nil && r.creates() {
+		in.once, err = s.onceOf(req, text)
+	}
 	return in, err
 }
 

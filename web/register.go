@@ -19,6 +19,9 @@ type builder struct {
 	mux    *http.ServeMux
 	routes map[string]*Route // by pattern
 	bound  map[string]bool
+	// records holds the patterns whose uses operation records, if their routes
+	// want it.
+	records map[string]bool
 }
 
 // register builds the server's mux and OpenAPI document from the table.
@@ -26,7 +29,7 @@ func (s *Server) register(routes []Route) {
 	if err := checkRoutes(routes); err != nil {
 		panic("web: " + err.Error())
 	}
-	b := &builder{server: s, mux: http.NewServeMux(), routes: map[string]*Route{}, bound: map[string]bool{}}
+	b := &builder{server: s, mux: http.NewServeMux(), routes: map[string]*Route{}, bound: map[string]bool{}, records: map[string]bool{}}
 	for i := range routes {
 		b.routes[routes[i].Pattern()] = &routes[i]
 	}
@@ -35,6 +38,9 @@ func (s *Server) register(routes []Route) {
 		routes[i].bind(b, &routes[i])
 		if !b.bound[routes[i].Pattern()] {
 			panic("web: route " + routes[i].Pattern() + " has no handler")
+		}
+		if routes[i].Access.atEdge() && !b.records[routes[i].Pattern()] {
+			panic("web: route " + routes[i].Pattern() + " is to be recorded, which only an operation does")
 		}
 	}
 	s.mux = b.mux

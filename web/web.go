@@ -5,15 +5,16 @@
 // # One table
 //
 // Every route of the public listener stands in the table of routes.go, with
-// who may use it. The mux, the checks before each handler and the OpenAPI
-// document are all made from that table; a handler that is registered beside it
-// stops the server at its construction.
+// who may use it and how the access log knows of it. The mux, the checks before
+// each handler, the rows of the log and the OpenAPI document are all made from
+// that table; a handler that is registered beside it stops the server at its
+// construction.
 //
 // # The way of a request
 //
 //	Server.ServeHTTP   request id, client address, headers, panics, log
 //	Server.protect     origin, credential, role: by the route's Kind and Roles
-//	operation          strict body → request → handler → JSON or problem
+//	operation          strict body → request → handler → row of the access log → JSON or problem
 //
 // A credential comes in the Authorization header, on a socket also as a second
 // subprotocol, and from nowhere else. No handler past protect sees it.

@@ -79,6 +79,7 @@ func (w *world) serve(change ...func(*web.Options)) {
 	log := slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	w.service = &session.Service{
 		Store: w.store, Sealer: session.NewSealer(w.root, w.ring), Tokens: session.NewTokens(w.ring, w.clock.Now), Log: log,
+		Access: session.NewAccessWriter(w.store),
 	}
 	w.http = httptest.NewUnstartedServer(nil)
 	w.url = "http://" + w.http.Listener.Addr().String()

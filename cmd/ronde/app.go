@@ -93,6 +93,7 @@ func (a *app) start(ctx context.Context) (err error) {
 		Sealer: session.NewSealer(root, ring),
 		Tokens: session.NewTokens(ring, a.now),
 		Log:    a.log,
+		Access: session.NewAccessWriter(store),
 	}
 	hub := tracker.New(tracker.Options{
 		Service: a.service, Bus: bus, Log: a.log, Registry: registry, Now: a.now, Shards: writers(a.config),
