@@ -72,7 +72,9 @@ type Store interface {
 	// alter it; then stores what changed: state, plan, agents, windows. In the
 	// same transaction it removes each agent's positions from Agent.Trim on,
 	// counted in Agent.Removed, and the latest position of every agent without
-	// an open window. It raises Revision if anything changed.
+	// an open window; and, of a mission that has ended, every position but the
+	// newest Policy.MaxPoints, counted there too. It raises Revision if anything
+	// changed.
 	//
 	// An error of change is returned as it is and nothing is stored. change
 	// may be called more than once. ErrLocated if a window would overlap one
@@ -158,6 +160,9 @@ type Store interface {
 	// PurgeReceipts removes receipts, of all tenants, whose life is over, the
 	// oldest first and at most limit, and returns how many.
 	PurgeReceipts(ctx context.Context, limit int) (int, error)
+
+	HoldStore
+	RetentionStore
 
 	// Close releases what the store holds.
 	Close() error

@@ -52,7 +52,7 @@ type reportPause struct {
 
 type reportPositions struct {
 	Stored  *int64 `json:"stored"`
-	Removed int64  `json:"removed" doc:"Stored first, and removed because a pause or end was dated before them"`
+	Removed int64  `json:"removed" doc:"Stored first, and removed because a pause or end was dated before them or the policy keeps only the newest"`
 }
 
 type reportRefused struct {
