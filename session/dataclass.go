@@ -13,6 +13,7 @@ const (
 	ClassRecords         Class = "mission_records"
 	ClassAcknowledgement Class = "acknowledgements"
 	ClassReceipts        Class = "receipts"
+	ClassAccessLog       Class = "access_log"
 	ClassTenant          Class = "tenant"
 	ClassInstallation    Class = "installation"
 	ClassSalts           Class = "salts" // in the keyring; counted alone
@@ -37,6 +38,7 @@ func DataClasses() []DataClass {
 		{ClassRecords, "what of a mission names somebody or a place: reference, site, checkpoints, agents, links", false, "the tenant's term after the mission is over, 12 months by default; then it is anonymous", "tenant"},
 		{ClassAcknowledgement, "which version of the notice an agent acknowledged", false, "the tenant's term, and as long as a mission's record names the agent", "agent, tenant"},
 		{ClassReceipts, "answers kept for an Idempotency-Key", true, "24 hours", "mission"},
+		{ClassAccessLog, "who did what, when and why, by pseudonyms", false, "12 months", "nothing"},
 		{ClassTenant, "a tenant's own settings, keys and notices", false, "the tenant", "tenant"},
 		{ClassInstallation, "what belongs to no tenant and nobody", false, "the installation", "installation"},
 	}
@@ -75,6 +77,9 @@ func ColumnClasses() map[string]Class {
 		},
 		ClassAcknowledgement: {"acknowledgements": {"tenant", "agent", "version", "acknowledged_at"}},
 		ClassReceipts:        {"receipts": {"tenant", "id", "mission", "expires_at", "sealed"}},
+		ClassAccessLog: {"access_log": {
+			"id", "at", "tenant", "role", "subject", "action", "mission", "agent", "object", "why", "salt", "leaf",
+		}},
 		ClassTenant: {
 			"tenants":  {"name", "created_at", "mission_months"},
 			"api_keys": {"id", "tenant", "role", "label", "hash", "created_at", "revoked_at"},

@@ -67,7 +67,8 @@ func (h *Hold) Stands(now time.Time) bool {
 
 // HoldChange is what Store.UpdateHold hands to its change: the mission under its
 // lock, as it stands, and its latest hold, which change may alter. A change of
-// the hold's ID makes a new one.
+// the hold's ID makes a new one. What change adds to Mission.Log is recorded in
+// the same transaction.
 type HoldChange struct {
 	Mission *Mission
 	Hold    Hold // its zero value: there never was one
@@ -129,7 +130,9 @@ func (s *Service) SetHold(ctx context.Context, p *Principal, mission uuid.UUID, 
 		return Hold{}, err
 	}
 	return s.Store.UpdateHold(ctx, p.Tenant, mission, func(c *HoldChange) error {
-		return c.set(p, strings.TrimSpace(reason), Millis(until))
+		err := c.set(p, strings.TrimSpace(reason), Millis(until))
+		c.log(p, AccessHoldSet, c.Hold.Reason)
+		return err
 	})
 }
 
@@ -172,9 +175,14 @@ func (s *Service) ReleaseHold(ctx context.Context, p *Principal, mission uuid.UU
 		}
 		if c.Hold.Stands(c.Mission.ReadAt) {
 			c.Hold.ReleasedAt = c.Mission.ReadAt
+			c.log(p, AccessHoldRelease, "")
 		}
 		return nil
 	})
+}
+
+func (c *HoldChange) log(p *Principal, action AccessAction, why string) {
+	c.Mission.Log = append(c.Mission.Log, Access{Role: p.Role, Subject: p.Subject, Action: action, Object: c.Hold.ID, Why: why})
 }
 
 // StandingHold returns the hold that stands on a mission, or nil.

@@ -93,6 +93,16 @@ func (r *fakeRing) SigningKeys(ctx context.Context) ([]session.SigningKey, error
 	return append([]session.SigningKey(nil), r.keys...), nil
 }
 
+func (r *fakeRing) SaltDays(context.Context) ([]session.Day, error) {
+	return nil, session.ErrUnavailable
+}
+
+func (r *fakeRing) HoldSalt(context.Context, uuid.UUID, bool) ([]byte, error) {
+	return nil, session.ErrUnavailable
+}
+
+func (r *fakeRing) DestroyHoldSalt(context.Context, uuid.UUID) error { return session.ErrUnavailable }
+
 func (r *fakeRing) Close() error { return nil }
 
 // set changes the ring under its lock.

@@ -73,8 +73,8 @@ type Store interface {
 	// same transaction it removes each agent's positions from Agent.Trim on,
 	// counted in Agent.Removed, and the latest position of every agent without
 	// an open window; and, of a mission that has ended, every position but the
-	// newest Policy.MaxPoints, counted there too. It raises Revision if anything
-	// changed.
+	// newest Policy.MaxPoints, counted there too; and it adds Mission.Log to the
+	// access log. It raises Revision if anything but that changed.
 	//
 	// An error of change is returned as it is and nothing is stored. change
 	// may be called more than once. ErrLocated if a window would overlap one
@@ -160,6 +160,16 @@ type Store interface {
 	// PurgeReceipts removes receipts, of all tenants, whose life is over, the
 	// oldest first and at most limit, and returns how many.
 	PurgeReceipts(ctx context.Context, limit int) (int, error)
+
+	// LogAccess adds rows to the access log, whichever their tenants, all of
+	// them or none, dated by the store's clock. It sets the ID of those that
+	// have none. ErrExists for an ID that is taken.
+	LogAccess(ctx context.Context, batch []Access) error
+	// AccessLog lists the rows of a tenant that f selects in the order of their
+	// ids, which is that of time but for the drift of the nodes' clocks,
+	// beginning after the id given, which need not be that of a row (zero: at
+	// the first).
+	AccessLog(ctx context.Context, tenant string, f AccessFilter, after uuid.UUID, limit int) ([]Access, error)
 
 	HoldStore
 	RetentionStore

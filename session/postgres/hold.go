@@ -62,6 +62,7 @@ func (s *Store) tryUpdateHold(ctx context.Context, tenant string, mission uuid.U
 	}
 	c := session.HoldChange{Mission: found[0], Expired: session.DayOf(unclaimed)}
 	c.Mission.Settle(c.Mission.ReadAt)
+	c.Mission.Log = nil // it is not this change that ends the mission
 	if len(holds) > 0 {
 		c.Hold = holds[0]
 	}
@@ -69,9 +70,12 @@ func (s *Store) tryUpdateHold(ctx context.Context, tenant string, mission uuid.U
 	if err := change(&c); err != nil {
 		return session.Hold{}, &changeError{err}
 	}
+	if err := logChanges(ctx, tx, c.Mission); err != nil {
+		return session.Hold{}, err
+	}
 	h := c.Hold
 	if h == before {
-		return h, nil
+		return h, tx.Commit(ctx)
 	}
 	_, err := tx.Exec(ctx, putHold, h.ID, tenant, mission, h.Reason, h.Role, h.Subject, h.SetAt, h.Until, optional(h.ReleasedAt))
 	if err != nil {

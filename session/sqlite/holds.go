@@ -21,6 +21,7 @@ func (s *Store) UpdateHold(ctx context.Context, tenant string, mission uuid.UUID
 			return err
 		}
 		m.Settle(m.ReadAt)
+		m.Log = nil // it is not this change that ends the mission
 		c := session.HoldChange{Mission: m}
 		if err := queryer(t.query).one([]any{asDay{&c.Expired}}, "SELECT before FROM expiry"); err != nil {
 			return err
@@ -34,6 +35,9 @@ func (s *Store) UpdateHold(ctx context.Context, tenant string, mission uuid.UUID
 		}
 		before := c.Hold
 		if err := change(&c); err != nil {
+			return err
+		}
+		if err := t.logChanges(m); err != nil {
 			return err
 		}
 		h = c.Hold
