@@ -44,17 +44,25 @@ func (s *Store) UpdateHold(ctx context.Context, tenant string, mission uuid.UUID
 		if h == before {
 			return nil
 		}
-		_, err = t.exec(`INSERT INTO holds (id, tenant, mission, reason, role, subject, set_at, until, released_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`+
-			` ON CONFLICT (id) DO UPDATE SET reason = excluded.reason, role = excluded.role, subject = excluded.subject,
-				until = excluded.until, released_at = excluded.released_at`,
-			h.ID, tenant, mission, h.Reason, string(h.Role), h.Subject, h.SetAt.UnixMilli(), h.Until.UnixMilli(), millis(h.ReleasedAt))
-		return err
+		return t.putHold(h, before.ID)
 	})
 	if err != nil {
 		return session.Hold{}, err
 	}
 	return h, nil
+}
+
+// putHold stores what the application says of a hold: a new one, or that of the
+// id known. It is no upsert, for which the triggers of an insert would fire.
+func (t *tx) putHold(h session.Hold, known uuid.UUID) error {
+	if h.ID == known {
+		_, err := t.exec("UPDATE holds SET reason = ?, role = ?, subject = ?, until = ?, released_at = ? WHERE id = ?",
+			h.Reason, string(h.Role), h.Subject, h.Until.UnixMilli(), millis(h.ReleasedAt), h.ID)
+		return err
+	}
+	_, err := t.exec("INSERT INTO holds (id, tenant, mission, reason, role, subject, set_at, until, released_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		h.ID, h.Tenant, h.Mission, h.Reason, string(h.Role), h.Subject, h.SetAt.UnixMilli(), h.Until.UnixMilli(), millis(h.ReleasedAt))
+	return err
 }
 
 // Holds returns the holds of missions, standing and ended.
