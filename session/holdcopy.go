@@ -132,6 +132,10 @@ func (s *Service) deleteHeld(ctx context.Context) (deleted int, err error) {
 			return deleted, err
 		}
 		for _, h := range holds {
+			err := s.Record(ctx, nil, Access{Tenant: h.Tenant, Action: AccessKeysDestroy, Mission: h.Mission, Object: h.ID})
+			if err != nil {
+				return deleted, err
+			}
 			if err := s.Sealer.ring.DestroyHoldSalt(ctx, h.ID); err != nil {
 				return deleted, err
 			}

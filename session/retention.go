@@ -98,7 +98,7 @@ func (s *Service) Sweep(ctx context.Context) (done Swept, err error) {
 	step("trim tracks", &done.Trimmed, s.trimOverfull)
 	if before, err := s.claim(ctx, &done); err != nil {
 		failed = append(failed, err)
-	} else if step("destroy salts", &done.Salts, func(ctx context.Context) (int, error) { return s.Sealer.ring.DestroySalts(ctx, before) }) {
+	} else if step("destroy salts", &done.Salts, func(ctx context.Context) (int, error) { return s.destroySalts(ctx, before) }) {
 		step("remove positions", new(int), func(ctx context.Context) (int, error) { return 0, s.purgePositions(ctx, before) })
 	}
 	step("remove locations", &done.Locations, s.Store.PurgeLocations)
@@ -106,7 +106,25 @@ func (s *Service) Sweep(ctx context.Context) (done Swept, err error) {
 	step("make records anonymous", &done.Anonymized, repeated(s.Store.AnonymizeMissions, sweepAtOnce))
 	step("remove acknowledgements", &done.Acknowledged, repeated(s.Store.PurgeAcknowledgements, purgeAtOnce))
 	step("remove receipts", &done.Receipts, s.PurgeReceipts)
+	if done != (Swept{}) {
+		step("record the sweep", new(int), func(ctx context.Context) (int, error) {
+			return 0, s.Record(ctx, nil, Access{Action: AccessRetentionSweep})
+		})
+	}
 	return done, errors.Join(failed...)
+}
+
+// destroySalts destroys the salts that expired before a day, once it is recorded
+// that somebody does.
+func (s *Service) destroySalts(ctx context.Context, before Day) (int, error) {
+	days, err := s.Sealer.ring.SaltDays(ctx)
+	if err == nil && OverdueSalts(days, before-1) > 0 {
+		err = s.Record(ctx, nil, Access{Action: AccessKeysDestroy, Why: "of tracks that expired before " + before.String()})
+	}
+	if err != nil {
+		return 0, err
+	}
+	return s.Sealer.ring.DestroySalts(ctx, before)
 }
 
 // claim returns the first day that is not to be swept. No hold can come once the

@@ -95,7 +95,7 @@ func (a *app) start(ctx context.Context) (err error) {
 		Log:    a.log,
 		Access: session.NewAccessWriter(store),
 	}
-	a.keepTidy()
+	a.keepTidy(registry)
 	hub := tracker.New(tracker.Options{
 		Service: a.service, Bus: bus, Log: a.log, Registry: registry, Now: a.now, Shards: writers(a.config),
 	})
