@@ -31,6 +31,10 @@ type Store interface {
 	// returns the one it remembers: of several that race, all get the same.
 	AdoptKeyring(ctx context.Context, id uuid.UUID) (uuid.UUID, error)
 
+	// Sealed reports whether there are missions whose tracks are sealed under a
+	// keyring: that have begun and not expired.
+	Sealed(ctx context.Context) (bool, error)
+
 	// EnsureTenant makes the tenant if there is none of that name.
 	EnsureTenant(ctx context.Context, tenant string) error
 	// CreateAPIKey stores a key of an existing tenant.

@@ -199,7 +199,7 @@ func withService(ctx context.Context, c configs.Config, s streams, do func(*sess
 		return err
 	}
 	return withStore(ctx, c, func(store session.Store) error {
-		ring, err := openSealingKeyring(ctx, c, root, store)
+		ring, err := openSealingKeyring(ctx, c, root, store, false)
 		if err != nil {
 			return err
 		}

@@ -345,6 +345,14 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
+-- Whether there are missions that have begun and not expired.
+-- +goose StatementBegin
+CREATE FUNCTION ronde_sealed() RETURNS boolean LANGUAGE sql VOLATILE
+    SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM missions m WHERE m.expires_on > ronde_today())
+$$;
+-- +goose StatementEnd
+
 -- How many rows of each class have outlived their limit. What ends at a moment
 -- may have been over for so long.
 -- +goose StatementBegin
@@ -371,7 +379,7 @@ END $$;
 GRANT EXECUTE ON FUNCTION ronde_unclaimed(), ronde_claim_days(), ronde_uncopied_holds(integer), ronde_ended_holds(integer),
     ronde_copy_held(text, uuid, text[], bigint[], timestamptz[], bytea[]), ronde_hold_copied(text, uuid, bigint),
     ronde_delete_held(text, uuid, integer), ronde_overfull(integer), ronde_purge_locations(), ronde_anonymize(integer),
-    ronde_purge_acknowledgements(integer), ronde_overdue(bigint) TO ronde_app;
+    ronde_purge_acknowledgements(integer), ronde_overdue(bigint), ronde_sealed() TO ronde_app;
 GRANT EXECUTE ON FUNCTION ronde_sweepable() TO ronde_owner, ronde_app;
 
 RESET ROLE;
