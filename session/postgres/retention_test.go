@@ -2,6 +2,10 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,15 +36,54 @@ func newKeyring(t *testing.T, s *pgtest.Server, root session.RootSecret) session
 func TestRetention(t *testing.T) {
 	server := pgtest.Start(t)
 	storetest.RunRetention(t, func(t *testing.T) storetest.Installation {
-		d := newClockedDatabase(t, server)
 		root := session.NewRootSecret()
-		return storetest.Installation{Fixture: d.fixture(t), Keys: storetest.Keys{
-			Root: root, Ring: newKeyring(t, server, root),
-			Another: func(t *testing.T) session.Store { return d.open(t, postgres.Options{}) },
-			Exec:    func(t *testing.T, sql string) { d.exec(t, sql) },
-			Number:  func(t *testing.T, sql string) int { return d.count(t, sql) },
-		}}
+		return newClockedDatabase(t, server).installation(t, root, newKeyring(t, server, root))
 	})
+}
+
+func (d *database) installation(t *testing.T, root session.RootSecret, ring session.Keyring) storetest.Installation {
+	return storetest.Installation{Fixture: d.fixture(t), Keys: storetest.Keys{
+		Root: root, Ring: ring,
+		Another: func(t *testing.T) session.Store { return d.open(t, postgres.Options{}) },
+		Exec:    func(t *testing.T, sql string) { d.exec(t, sql) },
+		Number:  func(t *testing.T, sql string) int { return d.count(t, sql) },
+	}}
+}
+
+// TestRestore: the backup of the store is a base backup with its log, that of the
+// keyring a copy of its folder.
+func TestRestore(t *testing.T) {
+	server := pgtest.StartPrivate(t)
+	d := newClockedDatabase(t, server)
+	root, dir := session.NewRootSecret(), filepath.Join(t.TempDir(), "keyring")
+	storetest.Restore(t, storetest.Restoring{
+		Installation: d.installation(t, root, newFolder(t, dir, root)),
+		Backup: func(t *testing.T) func(t *testing.T) storetest.Fixture {
+			restore := server.Backup(t)
+			return func(t *testing.T) storetest.Fixture {
+				copied := &database{dsn: restore(t).DSN(filepath.Base(strings.TrimSuffix(d.dsn, "?sslmode=disable")))}
+				copied.connect(t)
+				return copied.fixture(t)
+			}
+		},
+		BackupKeys: func(t *testing.T) func(t *testing.T) session.Keyring {
+			kept := filepath.Join(t.TempDir(), "keyring")
+			if err := errors.Join(os.CopyFS(kept, os.DirFS(dir)), os.Chmod(kept, 0o700)); err != nil {
+				t.Fatal(err)
+			}
+			return func(t *testing.T) session.Keyring { return newFolder(t, kept, root) }
+		},
+	})
+}
+
+func newFolder(t *testing.T, dir string, root session.RootSecret) session.Keyring {
+	t.Helper()
+	ring, err := keyring.OpenFolder(dir, root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ring.Close() })
+	return ring
 }
 
 // TestColumns: the table of data classes names every column of this database.

@@ -5,46 +5,50 @@ import (
 	"testing"
 
 	"ronde/session"
-	"ronde/session/keyring"
 	"ronde/session/sqlite"
 	"ronde/session/storetest"
 )
 
 func TestRetention(t *testing.T) {
 	storetest.RunRetention(t, func(t *testing.T) storetest.Installation {
-		path := newPath(t)
-		c := &clock{}
-		i := storetest.Installation{Fixture: openOn(t, path, c), Keys: storetest.Keys{Root: session.NewRootSecret()}}
-		ring, err := keyring.OpenFolder(filepath.Join(t.TempDir(), "keyring"), i.Root)
+		i, _, _ := newRetention(t)
+		return i
+	})
+}
+
+// newRetention returns a new installation, with the path of its database and the
+// folder of its keyring.
+func newRetention(t *testing.T) (i storetest.Installation, path, ringDir string) {
+	t.Helper()
+	path, ringDir = newPath(t), filepath.Join(t.TempDir(), "keyring")
+	c := &clock{}
+	i.Fixture = openOn(t, path, c)
+	i.Root = session.NewRootSecret()
+	i.Ring = openFolder(t, ringDir, i.Root)
+	i.Another = func(t *testing.T) session.Store {
+		t.Helper()
+		store, err := sqlite.Open(t.Context(), path, c.now)
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = ring.Close() })
-		i.Ring = ring
-		i.Another = func(t *testing.T) session.Store {
-			store, err := sqlite.Open(t.Context(), path, c.now)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = store.Close() })
-			return store
+		t.Cleanup(func() { _ = store.Close() })
+		return store
+	}
+	raw := rawDB(t, path)
+	i.Exec = func(t *testing.T, query string) {
+		t.Helper()
+		if _, err := raw.Exec(query); err != nil {
+			t.Fatal(err)
 		}
-		raw := rawDB(t, path)
-		i.Exec = func(t *testing.T, query string) {
-			t.Helper()
-			if _, err := raw.Exec(query); err != nil {
-				t.Fatal(err)
-			}
+	}
+	i.Number = func(t *testing.T, query string) (n int) {
+		t.Helper()
+		if err := raw.QueryRow(query).Scan(&n); err != nil {
+			t.Fatal(err)
 		}
-		i.Number = func(t *testing.T, query string) (n int) {
-			t.Helper()
-			if err := raw.QueryRow(query).Scan(&n); err != nil {
-				t.Fatal(err)
-			}
-			return n
-		}
-		return i
-	})
+		return n
+	}
+	return i, path, ringDir
 }
 
 // TestColumns: the table of data classes names every column of this database.
