@@ -14,11 +14,11 @@ import (
 // folder that is not there, or empty, holds none; one that cannot be looked
 // into is an error.
 func FolderExists(dir string) (bool, error) {
-	_, err := os.Stat(filepath.Join(dir, identityName))
+	info, err := os.Stat(filepath.Join(dir, identityName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	return err == nil, err
+	return err == nil && info.Mode().IsRegular(), err
 }
 
 // DatabaseExists reports whether the database that dsn names holds a keyring, of
