@@ -43,7 +43,7 @@ const (
 	maxReason = 300
 )
 
-// ErrReason: what is held is read with a reason only.
+// ErrReason says that what is held is read with a reason only.
 var ErrReason = &Error{Code: "reason_required", Field: "Access-Reason", Detail: "is missing: the mission is over and held, and its data are read with a reason only"}
 
 // ValidateReason returns ErrInvalid, naming the field, for a text that is no

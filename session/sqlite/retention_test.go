@@ -61,4 +61,7 @@ func TestColumns(t *testing.T) {
 		t.Fatal(err)
 	}
 	storetest.Columns(t, rows)
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
 }

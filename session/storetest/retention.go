@@ -177,7 +177,7 @@ func (p *sweepWorld) held(m *session.Mission, h session.Hold, want int) {
 		p.ok(err)
 		all += len(fixes)
 		for _, f := range fixes {
-			if f.Position.Point != m.Site.Center || f.Agent != a.ID {
+			if f.Point != m.Site.Center || f.Agent != a.ID {
 				p.Fatalf("a preserved position is another one: %+v", f.At)
 			}
 		}
@@ -287,6 +287,11 @@ func (p *sweepWorld) killedAt(step int, after bool) bool {
 		p.Errorf("stopped at %s: the sweep says nothing of it", k.died)
 	}
 	p.readable(gone, 0)
+	days, err := p.Ring.SaltDays(p.Context())
+	p.ok(err)
+	if p.Count(p.T, gone.ID) == 0 && slices.Contains(days, gone.ExpiresOn) {
+		p.Errorf("stopped at %s: the positions went before their salt", k.died)
+	}
 	p.sweep()
 	p.overdue()
 	p.stored(gone, 0)
