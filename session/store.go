@@ -32,6 +32,10 @@ type Store interface {
 	// returns the one it remembers: of several that race, all get the same.
 	AdoptKeyring(ctx context.Context, id uuid.UUID) (uuid.UUID, error)
 
+	// Sealed reports whether there are missions whose tracks are sealed under a
+	// keyring: that have begun and not expired.
+	Sealed(ctx context.Context) (bool, error)
+
 	// EnsureTenant makes the tenant if there is none of that name.
 	EnsureTenant(ctx context.Context, tenant string) error
 	// CreateAPIKey stores a key of an existing tenant.
@@ -73,8 +77,9 @@ type Store interface {
 	// alter it; then stores what changed: state, plan, agents, windows. In the
 	// same transaction it removes each agent's positions from Agent.Trim on,
 	// counted in Agent.Removed, and the latest position of every agent without
-	// an open window, and adds Mission.Log to the access log. It raises Revision
-	// if anything but that changed.
+	// an open window; and, of a mission that has ended, every position but the
+	// newest Policy.MaxPoints, counted there too; and it adds Mission.Log to the
+	// access log. It raises Revision if anything but that changed.
 	//
 	// An error of change is returned as it is and nothing is stored. change
 	// may be called more than once. ErrLocated if a window would overlap one
@@ -196,6 +201,8 @@ type Store interface {
 	// no longer say anything, of each at most limit. It returns how many it
 	// removed of what it removed more of. The hashes stay.
 	PurgeAccess(ctx context.Context, limit int) (int, error)
+	HoldStore
+	RetentionStore
 
 	// Close releases what the store holds.
 	Close() error

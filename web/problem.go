@@ -47,6 +47,7 @@ const (
 	codeKeyReused   = "idempotency_key_reused"
 	codeUnavailable = "store_unavailable"
 	codeGone        = "gone"
+	codeReason      = "reason_required"
 	codeToken       = "token_invalid"
 	codeRevoked     = "token_revoked"
 
@@ -82,6 +83,7 @@ var problems = map[string]problemKind{
 	codeKeyReused:   {http.StatusConflict, "This Idempotency-Key stands for a request with another body."},
 	codeUnavailable: {http.StatusServiceUnavailable, "The server cannot answer now; ask again after Retry-After."},
 	codeGone:        {http.StatusGone, "The track has expired, and its key is destroyed."},
+	codeReason:      {http.StatusForbidden, "The mission is over and held: its data are read with an Access-Reason only."},
 	codeToken:       {http.StatusUnauthorized, "The credential is missing, malformed, of another kind or expired."},
 	codeRevoked:     {http.StatusUnauthorized, "The credential was revoked."},
 

@@ -131,12 +131,19 @@ func Routes() []Route {
 
 		{Method: "GET", Path: mission + "/progress", Name: "getProgress", Summary: "Read where a mission stands",
 			Roles: staff, Access: reads(session.AccessProgressRead),
-			Refusals: []string{codeGone}, bind: operation((*Server).getProgress)},
+			Refusals: []string{codeGone, codeReason}, bind: operation((*Server).getProgress)},
 		{Method: "GET", Path: mission + "/track", Name: "getTrack", Summary: "Read a mission's stored positions",
 			Roles: platform, Access: reads(session.AccessTrackRead),
-			Refusals: []string{codeGone}, bind: operation((*Server).getTrack)},
+			Refusals: []string{codeGone, codeReason}, bind: operation((*Server).getTrack)},
 		{Method: "GET", Path: mission + "/report", Name: "getReport", Summary: "Read how a mission went, without coordinates",
-			Roles: staff, Access: reads(session.AccessReportRead), Bound: reportTimeout, bind: operation((*Server).getReport)},
+			Roles: staff, Access: reads(session.AccessReportRead), Bound: reportTimeout,
+			Refusals: []string{codeReason}, bind: operation((*Server).getReport)},
+
+		{Method: "POST", Path: mission + "/hold", Name: "holdMission", Summary: "Hold a mission's track beyond its expiry, or extend its hold",
+			Roles: staff, Access: within(session.AccessHoldSet),
+			Refusals: []string{codeState, codeGone}, bind: operation((*Server).holdMission)},
+		{Method: "DELETE", Path: mission + "/hold", Name: "releaseMission", Summary: "Release a mission's hold: its copy is deleted",
+			Roles: staff, Access: within(session.AccessHoldRelease), bind: operation((*Server).releaseMission)},
 
 		{Method: "PUT", Path: "/v1/notice", Name: "publishNotice", Summary: "Publish a new version of the privacy notice",
 			Roles: platform, Access: changes(session.AccessNoticePublish), bind: operation((*Server).publishNotice)},
