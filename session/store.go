@@ -77,7 +77,8 @@ type Store interface {
 	// alter it; then stores what changed: state, plan, agents, windows. In the
 	// same transaction it removes each agent's positions from Agent.Trim on,
 	// counted in Agent.Removed, and the latest position of every agent without
-	// an open window. It raises Revision if anything changed.
+	// an open window, and adds Mission.Log to the access log. It raises Revision
+	// if anything but that changed.
 	//
 	// An error of change is returned as it is and nothing is stored. change
 	// may be called more than once. ErrLocated if a window would overlap one
@@ -184,6 +185,16 @@ type Store interface {
 	// LastErasure returns the highest number of a tombstone that was carried
 	// out, 0 for none. Whoever carries one out has carried out those before it.
 	LastErasure(ctx context.Context) (int64, error)
+
+	// LogAccess adds rows to the access log, whichever their tenants, all of
+	// them or none, dated by the store's clock. It sets the ID of those that
+	// have none. ErrExists for an ID that is taken.
+	LogAccess(ctx context.Context, batch []Access) error
+	// AccessLog lists the rows of a tenant that f selects in the order of their
+	// ids, which is that of time but for the drift of the nodes' clocks,
+	// beginning after the id given, which need not be that of a row (zero: at
+	// the first).
+	AccessLog(ctx context.Context, tenant string, f AccessFilter, after uuid.UUID, limit int) ([]Access, error)
 
 	// Close releases what the store holds.
 	Close() error

@@ -124,7 +124,7 @@ func (w *world) populate() *populated {
 func (p *populated) untouched() map[string][]string {
 	rest := map[string][]string{}
 	for table, rows := range p.Rows(p.T) {
-		if table == "erasures" {
+		if table == "erasures" || table == "access_log" {
 			continue
 		}
 		for _, row := range rows {
@@ -332,6 +332,7 @@ func testEraseTenant(w *world) {
 	split := func() (mine []string, rest map[string][]string) {
 		rest = w.Rows(w.T)
 		delete(rest, "erasures")
+		delete(rest, "access_log") // it outlives what it tells of, and names agents by pseudonym
 		for table, rows := range rest {
 			for _, row := range rows {
 				if own(row) {
