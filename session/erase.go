@@ -18,7 +18,8 @@ const listPage = 50
 //
 // ErrNotFound for an agent of whom nothing is stored. ErrOnDuty while the agent
 // is on a mission that is not over: relieve them first, or end it.
-func (s *Service) EraseAgent(ctx context.Context, p *Principal, agent string) (Erasure, error) {
+// why, which may be empty, goes into the access log.
+func (s *Service) EraseAgent(ctx context.Context, p *Principal, agent, why string) (Erasure, error) {
 	if p.Role != Platform {
 		return Erasure{}, ErrForbidden
 	}
@@ -36,6 +37,10 @@ func (s *Service) EraseAgent(ctx context.Context, p *Principal, agent string) (E
 	}
 	if !known {
 		return Erasure{}, ErrNotFound
+	}
+	row := Access{Action: AccessAgentErase, Agent: s.Pseudonym(p.Tenant, agent), Why: why}
+	if err := s.Record(ctx, p, row); err != nil {
+		return Erasure{}, err
 	}
 	return s.bury(ctx, t)
 }
@@ -121,6 +126,9 @@ func (s *Service) CloseTenant(ctx context.Context, tenant string, end bool) (Era
 		return Erasure{}, ErrNotFound.Because("there is no tenant of that name")
 	}
 	if err := s.endAll(ctx, tenant, end); err != nil {
+		return Erasure{}, err
+	}
+	if err := s.Record(ctx, nil, Access{Tenant: tenant, Action: AccessTenantClose}); err != nil {
 		return Erasure{}, err
 	}
 	return s.bury(ctx, t)

@@ -15,6 +15,7 @@ type Kind int8
 // The kinds of routes.
 const (
 	API         Kind = iota // JSON over HTTP
+	Stream                  // an answer that may be long, over HTTP
 	Page                    // a document for browsers
 	AgentSocket             // WebSocket, subprotocol ronde.agent.v1
 	LiveSocket              // WebSocket, subprotocol ronde.live.v1
@@ -60,6 +61,8 @@ var (
 	// A doctor may see whether the sockets can be reached, and nothing else.
 	agents  = []session.Role{session.AgentRole, session.Doctor}
 	viewers = []session.Role{session.Viewer, session.Doctor}
+	// Agents may read what is theirs.
+	subjects = []session.Role{session.Platform, session.AgentRole}
 )
 
 // Routes returns the table of all routes of the public listener.
@@ -115,6 +118,10 @@ func Routes() []Route {
 			Roles: anyKey, Refusals: []string{codeNotFound}, bind: operation((*Server).getNotice)},
 		{Method: "POST", Path: "/v1/agents/{agent}/notice", Name: "acknowledgeNotice", Summary: "Record that an agent acknowledged the privacy notice outside Ronde",
 			Roles: staff, bind: operation((*Server).acknowledgeNotice)},
+		{Method: "GET", Path: "/v1/agents/{agent}/export", Kind: Stream, Name: "exportAgent", Summary: "Read everything that is stored about an agent",
+			Roles: subjects, bind: streamed((*Server).exportAgent, describeExport)},
+		{Method: "POST", Path: "/v1/agents/{agent}/erase", Name: "eraseAgent", Summary: "Erase an agent: positions go, a pseudonym stays in the records of missions",
+			Roles: platform, Refusals: []string{codeOnDuty}, bind: operation((*Server).eraseAgent)},
 
 		{Method: "GET", Path: "/v1/agent", Kind: AgentSocket, Name: "agentSocket", Summary: "The socket of an agent's phone, subprotocol ronde.agent.v1",
 			Roles: agents, Status: http.StatusSwitchingProtocols, bind: socket},

@@ -41,4 +41,11 @@ func (a *app) tidy(ctx context.Context) {
 	if n, err := a.service.PurgeReceipts(bounded); err != nil && ctx.Err() == nil {
 		a.log.Warn("purge_receipts_failed", "purged", n, "error", err)
 	}
+	// Also what a node that died had begun, or a database brought back under the nodes.
+	if err := a.replayTombstones(bounded); err != nil && ctx.Err() == nil {
+		a.log.Warn("replay_tombstones_failed", "error", err)
+	}
+	if n, err := a.service.PurgeTombstones(bounded); err != nil && ctx.Err() == nil {
+		a.log.Warn("purge_tombstones_failed", "purged", n, "error", err)
+	}
 }

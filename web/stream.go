@@ -1,0 +1,118 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"ronde/session"
+)
+
+// chunkTimeout is how long a reader may take over one chunk of a stream.
+const chunkTimeout = 30 * time.Second
+
+// streamer writes an answer that may be long, chunk by chunk.
+type streamer func(s *Server, ctx context.Context, p *session.Principal, r *http.Request, out *chunks) error
+
+// streamed binds the handler of a route of kind Stream: it documents it and
+// checks its query. What the handler returns before it has written anything is
+// answered as a problem. After that the answer is broken off: its reader sees
+// that it is not whole, because no last chunk comes and the document in it has
+// no end.
+func streamed(handle streamer, describe func(*huma.Operation)) binder {
+	return func(b *builder, r *Route) {
+		s := b.server
+		op := &huma.Operation{OperationID: r.Name, Method: r.Method, Path: r.Path, Summary: r.Summary}
+		describe(op)
+		b.api.OpenAPI().AddOperation(op)
+		b.HandleFunc(r.Pattern(), func(w http.ResponseWriter, req *http.Request) {
+			principal, err := session.PrincipalOf(req.Context())
+			if err == nil {
+				err = checkParameters(req, op)
+			}
+			if err != nil {
+				s.fail(w, req, err)
+				return
+			}
+			ctx, cancel := context.WithCancel(req.Context())
+			defer cancel()
+			out := &chunks{w: w, control: http.NewResponseController(w), stalled: time.AfterFunc(requestTimeout, cancel)}
+			defer out.stalled.Stop()
+			err = handle(s, ctx, principal, req, out)
+			switch {
+			case err == nil:
+			case !out.begun:
+				s.fail(w, req, err)
+			default:
+				s.log.WarnContext(req.Context(), "stream broken off", "request_id", requestID(req.Context()), "error", err)
+				panic(http.ErrAbortHandler)
+			}
+		})
+	}
+}
+
+// checkParameters refuses parameters that the route does not know, or that
+// checkQuery refuses.
+func checkParameters(r *http.Request, op *huma.Operation) error {
+	if err := checkQuery(r.URL.RawQuery, op); err != nil {
+		return err
+	}
+	for name, values := range r.URL.Query() {
+		known := false
+		for _, p := range op.Parameters {
+			if p.In != "query" || p.Name != name {
+				continue
+			}
+			known = true
+			if !enumerates(p.Schema, values[0]) {
+				return session.ErrInvalid.At(name).Because("must be %s", oneOf(p.Schema))
+			}
+		}
+		if !known {
+			return session.ErrInvalid.At(memberName(name)).Because("is no parameter of this path")
+		}
+	}
+	return nil
+}
+
+func enumerates(schema *huma.Schema, value string) bool {
+	for _, allowed := range schema.Enum {
+		if allowed == value {
+			return true
+		}
+	}
+	return len(schema.Enum) == 0
+}
+
+func oneOf(schema *huma.Schema) string {
+	var names []string
+	for _, allowed := range schema.Enum {
+		if name, ok := allowed.(string); ok {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, " or ")
+}
+
+// chunks is the body of a stream. Each write must get through within
+// chunkTimeout, and between two of them the store may take requestTimeout.
+type chunks struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	stalled *time.Timer // ends the request's context
+	begun   bool
+}
+
+// Write sends a part of the body.
+func (c *chunks) Write(b []byte) (int, error) {
+	c.stalled.Stop()
+	defer c.stalled.Reset(requestTimeout)
+	c.begun = true
+	if err := c.control.SetWriteDeadline(time.Now().Add(chunkTimeout)); err != nil {
+		return 0, err
+	}
+	return c.w.Write(b)
+}
