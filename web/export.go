@@ -66,13 +66,13 @@ func (s *Server) exportAgent(ctx context.Context, p *session.Principal, r *http.
 	}
 	var form exportForm = newJSONExport(out)
 	if r.URL.Query().Get("format") == "gpx" {
-		form = &gpxExport{out: out}
+		form = &gpxExport{w: out}
 	}
-	h := out.w.Header()
+	h := out.header
 	h.Set("Content-Type", form.contentType())
 	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": agent + form.extension()}))
 	err = s.writeExport(ctx, form, p.Tenant, agent, at)
-	if err != nil && !out.begun {
+	if err != nil && !out.to.begun {
 		h.Del("Content-Disposition")
 	}
 	return err

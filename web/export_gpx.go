@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/xml"
 	"strconv"
@@ -22,9 +21,7 @@ const (
 // gpxExport writes an export as GPX 1.1: one trk a mission with positions or a
 // track that is gone, one trkseg a window. Of who did what it says nothing.
 type gpxExport struct {
-	out *chunks
-	w   *bufio.Writer
-
+	w      *chunks
 	window int // the segment that is open, by its place in Windows; -1: none
 }
 
@@ -32,7 +29,6 @@ func (*gpxExport) contentType() string { return gpxType }
 func (*gpxExport) extension() string   { return ".gpx" }
 
 func (e *gpxExport) open(agent string, at time.Time, _ []session.Acknowledgement) error {
-	e.w = bufio.NewWriterSize(e.out, 16<<10)
 	e.put(xml.Header, `<gpx version="1.1" creator="Ronde" xmlns="http://www.topografix.com/GPX/1/1" xmlns:r="`, gpxExtra, "\">\n<metadata><name>")
 	e.text(agent)
 	return e.put("</name><time>", at.UTC().Format(gpxTime), "</time></metadata>\n")
@@ -111,8 +107,7 @@ func (e *gpxExport) leave(accessPages) error {
 }
 
 func (e *gpxExport) close(accessPages) error {
-	e.put("</gpx>\n")
-	return e.w.Flush()
+	return e.put("</gpx>\n")
 }
 
 // put writes parts as they are. The writer keeps its first error, and returns it

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bufio"
 	"context"
 	"net/http"
 	"strings"
@@ -39,12 +40,15 @@ func streamed(handle streamer, describe func(*huma.Operation)) binder {
 			}
 			ctx, cancel := context.WithCancel(req.Context())
 			defer cancel()
-			out := &chunks{w: w, control: http.NewResponseController(w), stalled: time.AfterFunc(requestTimeout, cancel)}
-			defer out.stalled.Stop()
+			out := newChunks(w, cancel)
+			defer out.to.stalled.Stop()
 			err = handle(s, ctx, principal, req, out)
+			if err == nil {
+				err = out.Flush()
+			}
 			switch {
 			case err == nil:
-			case !out.begun:
+			case !out.to.begun:
 				s.fail(w, req, err)
 			default:
 				s.log.WarnContext(req.Context(), "stream broken off", "request_id", requestID(req.Context()), "error", err)
@@ -97,22 +101,38 @@ func oneOf(schema *huma.Schema) string {
 	return strings.Join(names, " or ")
 }
 
-// chunks is the body of a stream. Each write must get through within
-// chunkTimeout, and between two of them the store may take requestTimeout.
+// chunkSize is how much of a stream is in memory before it is sent.
+const chunkSize = 16 << 10
+
+// chunks is the body of a stream. What is written is sent in chunks; each must get
+// through within chunkTimeout, and between two of them the store may take
+// requestTimeout.
 type chunks struct {
+	*bufio.Writer
+	header http.Header
+	to     *sender
+}
+
+// sender sends chunks.
+type sender struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	stalled *time.Timer // ends the request's context
 	begun   bool
 }
 
+func newChunks(w http.ResponseWriter, cancel func()) *chunks {
+	to := &sender{w: w, control: http.NewResponseController(w), stalled: time.AfterFunc(requestTimeout, cancel)}
+	return &chunks{Writer: bufio.NewWriterSize(to, chunkSize), header: w.Header(), to: to}
+}
+
 // Write sends a part of the body.
-func (c *chunks) Write(b []byte) (int, error) {
-	c.stalled.Stop()
-	defer c.stalled.Reset(requestTimeout)
-	c.begun = true
-	if err := c.control.SetWriteDeadline(time.Now().Add(chunkTimeout)); err != nil {
+func (s *sender) Write(b []byte) (int, error) {
+	s.stalled.Stop()
+	defer s.stalled.Reset(requestTimeout)
+	s.begun = true
+	if err := s.control.SetWriteDeadline(time.Now().Add(chunkTimeout)); err != nil {
 		return 0, err
 	}
-	return c.w.Write(b)
+	return s.w.Write(b)
 }
