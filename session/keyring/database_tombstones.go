@@ -101,7 +101,7 @@ func (d *Database) DestroyTenantSalts(ctx context.Context, tenant string) (int, 
 	if err := session.ValidateTenant(tenant); err != nil {
 		return 0, err
 	}
-	days, err := d.saltDays(ctx)
+	days, err := d.saltTables(ctx)
 	if err != nil {
 		return 0, unavailable(err)
 	}
@@ -125,11 +125,11 @@ func (d *Database) DestroyTenantSalts(ctx context.Context, tenant string) (int, 
 	return count, unavailable(errors.Join(failed...))
 }
 
-// saltDays returns the days of which there are salts.
-func (d *Database) saltDays(ctx context.Context) ([]string, error) {
+// saltTables returns the names of the tables of salts, which are days.
+func (d *Database) saltTables(ctx context.Context) ([]string, error) {
 	ctx, cancel := d.bound(ctx)
 	defer cancel()
-	rows, _ := d.pool.Query(ctx, "SELECT ronde_salt_days()")
+	rows, _ := d.pool.Query(ctx, "SELECT ronde_salt_tables()")
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 

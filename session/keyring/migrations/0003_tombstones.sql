@@ -8,7 +8,7 @@ CREATE TABLE tombstones (
 );
 
 -- The days of which there are salts, by the names of their tables.
-CREATE FUNCTION ronde_salt_days() RETURNS SETOF text LANGUAGE sql STABLE
+CREATE FUNCTION ronde_salt_tables() RETURNS SETOF text LANGUAGE sql STABLE
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT c.relname::text FROM pg_class c
     WHERE c.relnamespace = 'salts'::regnamespace AND c.relkind = 'r' ORDER BY c.relname
@@ -43,6 +43,6 @@ BEGIN
 END $$;
 
 GRANT SELECT, INSERT, DELETE ON tombstones TO ronde_keys;
-GRANT EXECUTE ON FUNCTION ronde_salt_days(), ronde_drop_tenant_salt(date, text) TO ronde_keys;
+GRANT EXECUTE ON FUNCTION ronde_salt_tables(), ronde_drop_tenant_salt(date, text) TO ronde_keys;
 
 RESET ROLE;
