@@ -57,6 +57,8 @@ var (
 	ErrTooEarly = &Error{Code: "too_early"}
 	// ErrLocated: an agent is located for another mission at this time.
 	ErrLocated = &Error{Code: "agent_located", Detail: "an agent of this mission is located for another mission now"}
+	// ErrOnDuty: the agent is on a mission that is not over.
+	ErrOnDuty = &Error{Code: "agent_on_duty"}
 	// ErrExists: an object of this identity exists.
 	ErrExists = &Error{Code: "exists"}
 	// ErrKeyReused: the caller's key for a creation stands for another one.

@@ -40,6 +40,21 @@ type Keyring interface {
 	// SigningKeys returns all keys that verify tokens, the newest first; the
 	// newest signs. Without any it makes the first.
 	SigningKeys(ctx context.Context) ([]SigningKey, error)
+	// DestroyTenantSalts destroys every salt of a tenant, whichever day it
+	// expires, and returns how many it destroyed. A salt of that tenant that is
+	// asked for later is a new one. Repeating it is harmless.
+	DestroyTenantSalts(ctx context.Context, tenant string) (int, error)
+	// Tombstone keeps t, durably, under the next number above every other of
+	// this keyring and above the number that t comes with, which is the last
+	// that the store has carried out: a keyring restored from a backup must not
+	// give a number twice. It returns t with its number.
+	Tombstone(ctx context.Context, t Tombstone) (Tombstone, error)
+	// Tombstones returns what Tombstone keeps under numbers above the one given,
+	// in the order of numbers.
+	Tombstones(ctx context.Context, above int64) ([]Tombstone, error)
+	// PurgeTombstones removes tombstones set before a time, but never the newest
+	// of all, which says where numbers go on. It returns how many it removed.
+	PurgeTombstones(ctx context.Context, before time.Time) (int, error)
 	// Close releases what the keyring holds.
 	Close() error
 }

@@ -24,6 +24,8 @@ type saltName struct {
 // fakeRing is a keyring whose answers and failures the test chooses. Its salts
 // are the same in every run.
 type fakeRing struct {
+	session.Keyring // what no test of these asks for
+
 	mu      sync.Mutex
 	salts   map[saltName][]byte
 	keys    []session.SigningKey

@@ -36,6 +36,8 @@ type Store interface {
 	// keyring: that have begun and not expired.
 	Sealed(ctx context.Context) (bool, error)
 
+	// Tenants lists all tenants by name.
+	Tenants(ctx context.Context) ([]Tenant, error)
 	// EnsureTenant makes the tenant if there is none of that name.
 	EnsureTenant(ctx context.Context, tenant string) error
 	// CreateAPIKey stores a key of an existing tenant.
@@ -59,6 +61,9 @@ type Store interface {
 	// Acknowledged returns the newest version that the agent acknowledged, 0
 	// for none.
 	Acknowledged(ctx context.Context, tenant, agent string) (int, error)
+	// Acknowledgements lists the versions that the agent acknowledged, each with
+	// the time at which they first did.
+	Acknowledgements(ctx context.Context, tenant, agent string) ([]Acknowledgement, error)
 
 	// CreateMission stores a new, valid, scheduled mission of an existing
 	// tenant and sets its CreatedAt, Revision and ReadAt. ErrExists for an ID
@@ -166,6 +171,27 @@ type Store interface {
 	// PurgeReceipts removes receipts, of all tenants, whose life is over, the
 	// oldest first and at most limit, and returns how many.
 	PurgeReceipts(ctx context.Context, limit int) (int, error)
+
+	// Erase takes one step of a tombstone, in one transaction, and counts in it
+	// what it removed: call it until it is Done. It is told by t.Number, and
+	// means what came to be until t.At. Taking a step again is harmless, and of
+	// several callers each takes another.
+	//
+	// Of an agent, it takes one mission at a time: first positions, a bounded
+	// number a step; with the last of them, under the lock that UpdateMission
+	// takes, what else there is of the agent, and gives the agent the pseudonym
+	// for id and alias, relieved and with no window open. Then nothing of theirs
+	// can be stored there any more. At last the acknowledgements.
+	//
+	// Of a tenant, API keys go first, so that nothing new comes; then one
+	// mission after the other with all that belongs to it; at last the tenant.
+	Erase(ctx context.Context, t Tombstone) (ErasureStep, error)
+	// Erasure returns what the store remembers of a tombstone: ErrNotFound if
+	// it never took a step of it.
+	Erasure(ctx context.Context, number int64) (Erasure, error)
+	// LastErasure returns the highest number of a tombstone that was carried
+	// out, 0 for none. Whoever carries one out has carried out those before it.
+	LastErasure(ctx context.Context) (int64, error)
 
 	// LogAccess adds rows to the access log, whichever their tenants, all of
 	// them or none, dated by the store's clock. It sets the ID of those that
@@ -295,6 +321,21 @@ type SavedProgress struct {
 	Opened time.Time // of the window it holds for
 	At     time.Time // of the newest position it has taken in
 	Sealed []byte    // see TrackKey.SealProgress
+}
+
+// ErasureLimit is how many positions one step of Store.Erase removes at most.
+const ErasureLimit = 5_000
+
+// Tenant is a customer of the installation.
+type Tenant struct {
+	Name      string
+	CreatedAt time.Time
+}
+
+// Acknowledgement is an agent's of one version of the privacy notice.
+type Acknowledgement struct {
+	Version int
+	At      time.Time
 }
 
 // APIKey is a credential of a tenant's own systems. Only the hash of its

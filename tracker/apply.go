@@ -76,6 +76,12 @@ func (r *room) meet(m *session.Mission) (moved bool) {
 		p.opened, p.paused, moved = opened, a.Paused, true
 		p.version = max(p.version+1, m.ReadAt.UnixMilli())
 	}
+	for agent := range r.people {
+		if m.Agent(agent) == nil { // erased
+			delete(r.people, agent)
+			moved = true
+		}
+	}
 	return moved
 }
 

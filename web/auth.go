@@ -20,7 +20,7 @@ func (s *Server) protect(route *Route, next http.HandlerFunc) http.HandlerFunc {
 		return s.protectSocket(route, next)
 	case LiveEvents:
 		return s.protectEvents(route, next)
-	case API, Page:
+	case API, Stream, Page:
 	}
 	if route.Public {
 		return next
@@ -28,11 +28,15 @@ func (s *Server) protect(route *Route, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), cmp.Or(route.Bound, requestTimeout))
 		defer cancel()
+		whole := r
 		r = r.WithContext(ctx)
 		principal, err := s.admit(r, route)
 		if err != nil {
 			s.fail(w, r, err)
 			return
+		}
+		if route.Kind == Stream {
+			r = whole // it bounds what it does by itself, chunk by chunk
 		}
 		next(w, withPrincipal(r, principal, nil))
 	}

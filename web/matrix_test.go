@@ -71,6 +71,10 @@ func (w *world) sample(name string) sample {
 		return sample{"/v1/agents/" + w.agentOf(w.mission("begin")) + "/ledger", ""}
 	case "getAccessLog":
 		return sample{"/v1/access-log", ""}
+	case "exportAgent":
+		return sample{"/v1/agents/" + w.agentOf(w.mission("begin")) + "/export", ""}
+	case "eraseAgent":
+		return sample{"/v1/agents/" + w.agentOf(w.mission("begin", "end")) + "/erase", `{"reason":"asked by the agent"}`}
 	case "agentSocket":
 		return sample{"/v1/agent", ""}
 	case "liveSocket":
@@ -102,7 +106,7 @@ func (w *world) shake(kind web.Kind) []string {
 		return append(upgrade, "Sec-WebSocket-Protocol", "ronde.live.v1", "Origin", w.url)
 	case web.LiveEvents:
 		return []string{"Sec-Fetch-Site", "same-origin"}
-	case web.API, web.Page:
+	case web.API, web.Stream, web.Page:
 	}
 	return nil
 }
@@ -162,7 +166,7 @@ func TestEveryRouteWithEveryCredential(t *testing.T) {
 			switch route.Kind {
 			case web.AgentSocket, web.LiveSocket:
 				checkTold(t, &route, name, a)
-			case web.API, web.Page, web.LiveEvents:
+			case web.API, web.Stream, web.Page, web.LiveEvents:
 			}
 		}
 	}
@@ -194,7 +198,7 @@ func expect(r *web.Route, credential string) (status int, code string) {
 		return 401, "token_revoked"
 	case "foreign": // a platform key, of a tenant that has nothing
 		switch {
-		case strings.Contains(r.Path, "{id}"), r.Name == "getNotice", r.Name == "getLedger":
+		case strings.Contains(r.Path, "{id}"), r.Name == "getNotice", r.Name == "getLedger", r.Name == "exportAgent", r.Name == "eraseAgent":
 			return 404, "not_found"
 		case r.Name == "acknowledgeNotice":
 			return 422, "invalid:version"
@@ -235,6 +239,7 @@ func TestWhoMayWhat(t *testing.T) {
 		"beginMission": staff, "pauseMission": staff, "resumeMission": staff, "endMission": staff, "cancelMission": staff,
 		"createAgentToken": staff, "revokeAgentTokens": staff, "createLink": staff, "listLinks": staff, "revokeLink": staff,
 		"getProgress": staff, "getTrack": platform, "getReport": staff, "holdMission": staff, "releaseMission": staff, "publishNotice": platform, "getNotice": keys, "acknowledgeNotice": staff,
+		"exportAgent": "platform agent", "eraseAgent": platform,
 		"agentSocket": "agent doctor", "liveSocket": "viewer doctor", "liveEvents": "viewer doctor",
 		"getOpenAPI": "", "home": "", "livePage": "", "docsPage": "", "asset": "", "icon": "",
 	}
@@ -351,7 +356,7 @@ func (w *world) provoke(r *web.Route, status string) *answer {
 		switch r.Kind {
 		case web.AgentSocket, web.LiveSocket, web.LiveEvents:
 			shake = append(shake, "Origin", "https://evil.example")
-		case web.API, web.Page:
+		case web.API, web.Stream, web.Page:
 			key = "auditor"
 		}
 	case "404":
@@ -400,6 +405,8 @@ func (w *world) conflict(name string, s *sample) {
 		w.call("POST", mission+"/end", "platform", "").want(200, "")
 	case "holdMission": // only what began can be held
 		s.path = "/v1/missions/" + w.mission() + "/hold"
+	case "eraseAgent":
+		s.path = "/v1/agents/" + w.agentOf(w.mission()) + "/erase"
 	case "cancelMission":
 		w.call("POST", mission+"/begin", "platform", "").want(200, "")
 	default:

@@ -191,7 +191,7 @@ func (r *Route) refusals(op *huma.Operation) map[int][]string {
 		codes = append(codes, codeOrigin, codeHandshake, codeUpgrade)
 	case LiveEvents:
 		codes = append(codes, codeOrigin, codeToken, codeRevoked)
-	case API:
+	case API, Stream:
 		if r.Public {
 			break
 		}

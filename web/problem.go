@@ -43,6 +43,7 @@ const (
 	codeState       = "mission_state"
 	codeTooEarly    = "too_early"
 	codeLocated     = "agent_located"
+	codeOnDuty      = "agent_on_duty"
 	codeExists      = "exists"
 	codeKeyReused   = "idempotency_key_reused"
 	codeUnavailable = "store_unavailable"
@@ -79,6 +80,7 @@ var problems = map[string]problemKind{
 	codeState:       {http.StatusConflict, "The mission's state forbids it."},
 	codeTooEarly:    {http.StatusConflict, "The mission may not begin yet."},
 	codeLocated:     {http.StatusConflict, "An agent is located for another mission at this time."},
+	codeOnDuty:      {http.StatusConflict, "The agent is on a mission that is not over: relieve them or end it first."},
 	codeExists:      {http.StatusConflict, "An object of this identity exists."},
 	codeKeyReused:   {http.StatusConflict, "This Idempotency-Key stands for a request with another body."},
 	codeUnavailable: {http.StatusServiceUnavailable, "The server cannot answer now; ask again after Retry-After."},

@@ -16,6 +16,7 @@ type Kind int8
 // The kinds of routes.
 const (
 	API         Kind = iota // JSON over HTTP
+	Stream                  // an answer that may be long, over HTTP
 	Page                    // a document for browsers
 	AgentSocket             // WebSocket, subprotocol ronde.agent.v1
 	LiveSocket              // WebSocket, subprotocol ronde.live.v1
@@ -67,6 +68,8 @@ var (
 	// A doctor may see whether the sockets can be reached, and nothing else.
 	agents  = []session.Role{session.AgentRole, session.Doctor}
 	viewers = []session.Role{session.Viewer, session.Doctor}
+	// Agents may read what is theirs.
+	subjects = []session.Role{session.Platform, session.AgentRole}
 )
 
 // missionsPath begins the paths whose {id} is a mission's.
@@ -158,6 +161,11 @@ func Routes() []Route {
 
 		{Method: "GET", Path: "/v1/access-log", Name: "getAccessLog", Summary: "Read the tenant's access log, newest first",
 			Roles: anyKey, Access: reads(session.AccessLogRead), bind: operation((*Server).getAccessLog)},
+		{Method: "GET", Path: "/v1/agents/{agent}/export", Kind: Stream, Name: "exportAgent", Summary: "Read everything that is stored about an agent",
+			Roles: subjects, Access: reads(session.AccessAgentExport), bind: streamed((*Server).exportAgent, describeExport)},
+		{Method: "POST", Path: "/v1/agents/{agent}/erase", Name: "eraseAgent", Summary: "Erase an agent: positions go, a pseudonym stays in the records of missions",
+			Roles: platform, Access: within(session.AccessAgentErase),
+			Refusals: []string{codeOnDuty}, bind: operation((*Server).eraseAgent)},
 
 		{Method: "GET", Path: "/v1/agent", Kind: AgentSocket, Name: "agentSocket", Summary: "The socket of an agent's phone, subprotocol ronde.agent.v1",
 			Roles: agents, Access: unrecorded("it shows nobody where anybody is; what the agent does there is recorded with the change"),

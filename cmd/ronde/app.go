@@ -97,12 +97,27 @@ func (a *app) start(ctx context.Context) (err error) {
 		Log:    a.log,
 		Access: session.NewAccessWriter(store),
 	}
+	if err := a.replayTombstones(ctx); err != nil {
+		return err
+	}
 	hub := tracker.New(tracker.Options{
 		Service: a.service, Bus: bus, Log: a.log, Registry: registry, Now: a.now, Shards: writers(a.config),
 	})
 	a.onStop("recorder", func(context.Context) error { hub.Close(); return nil })
 	a.keepTidy(registry)
 	return a.listen(ctx, registry, hub, readiness(store, ring, bus))
+}
+
+// replayTombstones erases again what a restored backup of the store brought back, before anybody can ask for it.
+func (a *app) replayTombstones(ctx context.Context) error {
+	n, err := a.service.ReplayTombstones(ctx)
+	if err != nil {
+		return fmt.Errorf("erase again what was erased before: %w", err)
+	}
+	if n > 0 {
+		a.log.Warn("tombstones_replayed", "erasures", n, "because", "the store was restored from a backup, or an erasure was interrupted")
+	}
+	return nil
 }
 
 // listen opens both listeners and serves them.

@@ -92,6 +92,7 @@ type doctor struct {
 	database *postgres.Report   // nil unless it was reached
 	drift    *time.Duration     // how far the database's clock is ahead of this process's; nil: unknown
 	known    uuid.UUID          // the keyring that the store was sealed with
+	erased   int64              // the last tombstone that the store has carried out
 	ring     session.Keyring    // nil unless it opened
 	running  bool               // a Ronde listens where --listen says
 	fds      uint64             // open files that the running node may have; 0: unknown
@@ -166,7 +167,7 @@ func (d *doctor) examine(ctx context.Context, report func(finding) error) (err e
 		}
 	}()
 	for _, check := range []func(context.Context) finding{
-		d.checkData, d.checkSecret, d.checkStore, d.checkRole, d.checkKeys, d.checkSalts, d.checkKeyBackups, d.checkClock, d.checkBus,
+		d.checkData, d.checkSecret, d.checkStore, d.checkRole, d.checkKeys, d.checkSalts, d.checkKeyBackups, d.checkErasures, d.checkClock, d.checkBus,
 		d.checkListen, d.checkOpsListen, d.checkFiles, d.checkPublicURL,
 	} {
 		f := check(ctx)

@@ -37,7 +37,7 @@ func (d *doctor) checkStore(ctx context.Context) finding {
 	case r.Schema < r.Known:
 		return healthy("store", "%s has schema %d, and the next start brings it to %d", path, r.Schema, r.Known)
 	}
-	d.known = r.KeyringID
+	d.known, d.erased = r.KeyringID, r.LastErasure
 	return healthy("store", "%s has schema %d", path, r.Schema)
 }
 
@@ -51,7 +51,7 @@ func (d *doctor) checkPostgres(ctx context.Context) finding {
 		return broken("store", "is it up, and do host, port, name, user, password and pg_hba.conf agree with --store?", "%v", err)
 	}
 	d.database = &r
-	d.known = r.KeyringID
+	d.known, d.erased = r.KeyringID, r.LastErasure
 	if !r.Now.IsZero() {
 		drift := driftOf(before, after, r.Now, time.Millisecond)
 		d.drift = &drift
@@ -135,6 +135,33 @@ func (d *doctor) checkKeys(ctx context.Context) finding {
 		}
 	}
 	return healthy("keys", "the keyring %s opens under the root secret", ring.ID())
+}
+
+// checkErasures compares what the keyring remembers of erasures with what the store has carried out.
+func (d *doctor) checkErasures(ctx context.Context) finding {
+	if d.ring == nil || d.known != d.ring.ID() {
+		return finding{} // there is none yet, or another one, which was said
+	}
+	all, err := d.ring.Tombstones(ctx, 0)
+	if err != nil {
+		return broken("erasures", "restore the keyring's backup", "%v", err)
+	}
+	last, pending := int64(0), 0
+	for _, t := range all {
+		last = t.Number
+		if t.Number > d.erased {
+			pending++
+		}
+	}
+	switch {
+	case last < d.erased:
+		return doubtful("erasures", "erase again, by `ronde tenant close` or POST /v1/agents/{agent}/erase, whoever was erased since the keyring's backup was made: a backup of the store could bring them back",
+			"the store has carried out erasure %d, and the keyring knows of none after %d: it was restored from an older backup", d.erased, last)
+	case pending > 0:
+		return doubtful("erasures", "start a node: it erases before it serves; nodes that run do it within minutes",
+			"%d erasures are to be carried out again: the store was restored from a backup, or they were interrupted", pending)
+	}
+	return healthy("erasures", "all %d that the keyring remembers were carried out", len(all))
 }
 
 // openToOthers returns a file or folder below dir whose mode lets others in, or

@@ -53,6 +53,26 @@ func writers(c configs.Config) int {
 	return postgresWriters
 }
 
+// withService lends do a service on the configured store and keyring, without sockets.
+func withService(ctx context.Context, c configs.Config, s streams, do func(*session.Service) error) error {
+	root, err := rootSecret(c)
+	if err != nil {
+		return err
+	}
+	if _, err := checkKeysApart(ctx, c); err != nil {
+		return err
+	}
+	return withStore(ctx, c, func(store session.Store) error {
+		ring, err := openSealingKeyring(ctx, c, root, store, false)
+		if err != nil {
+			return err
+		}
+		log := newLogger(s, slog.LevelWarn.String())
+		service := &session.Service{Store: store, Sealer: session.NewSealer(root, ring), Tokens: session.NewTokens(ring, time.Now), Log: log}
+		return errors.Join(do(service), ring.Close())
+	})
+}
+
 // openKeyring opens the keyring that the configuration names.
 func openKeyring(ctx context.Context, c configs.Config, root session.RootSecret) (ring session.Keyring, err error) {
 	if scheme, path := configs.Split(c.Keys); scheme == "file" {

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"text/tabwriter"
-	"time"
 
 	"ronde/configs"
 	"ronde/session"
@@ -187,24 +185,4 @@ func (cmd retentionTerm) Run(ctx context.Context, c configs.Config, s streams) e
 	}
 	_, err = fmt.Fprintf(s.out, "%d months\n", months)
 	return err
-}
-
-// withService lends do a service on the configured store and keyring, without sockets.
-func withService(ctx context.Context, c configs.Config, s streams, do func(*session.Service) error) error {
-	root, err := rootSecret(c)
-	if err != nil {
-		return err
-	}
-	if _, err := checkKeysApart(ctx, c); err != nil {
-		return err
-	}
-	return withStore(ctx, c, func(store session.Store) error {
-		ring, err := openSealingKeyring(ctx, c, root, store, false)
-		if err != nil {
-			return err
-		}
-		log := newLogger(s, slog.LevelWarn.String())
-		service := &session.Service{Store: store, Sealer: session.NewSealer(root, ring), Tokens: session.NewTokens(ring, time.Now), Log: log}
-		return errors.Join(do(service), ring.Close())
-	})
 }

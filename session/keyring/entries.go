@@ -17,9 +17,10 @@ import (
 // Every kind of keyring has the same entries, under the same names: errors give
 // them, and what is sealed is bound to them.
 const (
-	identityName = "keyring"
-	saltsPart    = "salts"
-	signingPart  = "signing"
+	identityName   = "keyring"
+	saltsPart      = "salts"
+	signingPart    = "signing"
+	tombstonesPart = "tombstones"
 )
 
 const (

@@ -18,6 +18,10 @@ const destroyedPart = "destroyed"
 
 var parts = []string{saltsPart, signingPart, destroyedPart}
 
+// laterParts came with later versions: a folder that an earlier one made lacks
+// them.
+var laterParts = []string{tombstonesPart}
+
 // Folder is a keyring in a folder. It is safe for many goroutines and for many
 // processes on one machine, and keeps no secret in memory but the key that the
 // root secret gives.
@@ -81,15 +85,13 @@ func (f *Folder) prepare() error {
 			return fmt.Errorf("the folder is not whole: %w", err)
 		}
 	}
-	return nil
+	return f.makeFolders(laterParts)
 }
 
 // layOut makes a new keyring, possibly beside others who make it too.
 func (f *Folder) layOut() error {
-	for _, dir := range parts {
-		if err := f.root.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
-		}
+	if err := f.makeFolders(parts); err != nil {
+		return err
 	}
 	parent, err := os.Open(filepath.Dir(f.root.Name()))
 	if err != nil {
@@ -101,6 +103,16 @@ func (f *Folder) layOut() error {
 	id := session.NewID()
 	if err := f.create(identityName, id[:]); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
+	}
+	return nil
+}
+
+// makeFolders makes those folders that there are not.
+func (f *Folder) makeFolders(names []string) error {
+	for _, dir := range names {
+		if err := f.root.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
 	}
 	return nil
 }

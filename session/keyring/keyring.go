@@ -1,5 +1,5 @@
-// Package keyring keeps the secrets that must outlive no data: day salts and
-// signing keys, behind the interface session.Keyring. Every implementation
+// Package keyring keeps the secrets that must outlive no data, day salts and
+// signing keys, and the tombstones that must outlive all of it, behind the interface session.Keyring. Every implementation
 // passes the suite in keyringtest.
 //
 // Every entry is sealed with a key derived from the root secret and bound to its
@@ -16,6 +16,7 @@
 //	signing/00000001            a signing key; the highest number signs
 //	destroyed/2026-11-21        every salt that expired before this day is gone (by name alone)
 //	destroyed/0195a7c2-…        the salt of this hold is gone (by name alone)
+//	tombstones/00000001         who was erased, in the order of numbers
 //
 // Folders have mode 0700, files 0600. A salt is destroyed by overwriting its
 // file and removing it. A file system that writes elsewhere (copy on write,
@@ -27,8 +28,9 @@
 // are given the same root secret. Its entries have the names above. Migrate
 // makes two roles that nobody can log in as: ronde_keys_owner owns everything;
 // ronde_keys is what every connection becomes, whoever logs in. It can read and
-// add identity and signing keys, and get to salts only through functions: one by
-// one, and to destroy whole days. It cannot change an entry.
+// add identity, signing keys and tombstones, and get to salts only through
+// functions: one by one, and to destroy whole days or a whole tenant's. It cannot
+// change an entry.
 //
 // PostgreSQL does not erase what DELETE removes: the row stays in its file until
 // the room is needed. So every expiry day has a table of its own, and to destroy
@@ -50,7 +52,8 @@
 // # Backups
 //
 // Backups of a keyring, log archives included, bring destroyed salts back: keep
-// them no longer than the stated days.
+// them no longer than the stated days. A keyring that is restored has forgotten
+// the tombstones set since: carry those erasures out again.
 package keyring
 
 import (

@@ -28,6 +28,8 @@ type Report struct {
 	Schema    int64
 	Now       time.Time // the store's clock; zero unless Schema is SchemaVersion
 	KeyringID uuid.UUID // the keyring that the store has adopted; zero if none
+	// LastErasure is the highest number of a tombstone that was carried out.
+	LastErasure int64
 }
 
 // Inspect looks at the database that dsn names and changes nothing. It returns
@@ -64,6 +66,9 @@ func Inspect(ctx context.Context, dsn string) (Report, error) {
 		return Report{}, storeError(err)
 	}
 	r.Now = session.Millis(r.Now)
-	r.KeyringID, err = adopted(ctx, conn)
+	if r.KeyringID, err = adopted(ctx, conn); err != nil {
+		return r, err
+	}
+	r.LastErasure, err = lastErasure(ctx, conn)
 	return r, err
 }

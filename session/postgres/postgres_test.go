@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"ronde/session/postgres"
@@ -109,7 +110,31 @@ func (d *database) fixture(t *testing.T) storetest.Fixture {
 		Latest: func(t *testing.T, m uuid.UUID) int {
 			return d.count(t, "SELECT count(*) FROM latest WHERE mission = $1", m)
 		},
+		Rows: d.rows,
 	}
+}
+
+// rows returns all rows of every table, as text.
+func (d *database) rows(t *testing.T) map[string][]string {
+	t.Helper()
+	all := map[string][]string{}
+	tables := d.texts(t, `SELECT relname::text FROM pg_class
+		WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition`)
+	for _, table := range tables {
+		all[table] = d.texts(t, "SELECT x::text FROM "+table+" x ORDER BY x::text")
+	}
+	return all
+}
+
+// texts returns the one column of a query.
+func (d *database) texts(tb testing.TB, sql string) []string {
+	tb.Helper()
+	rows, _ := d.admin.Query(tb.Context(), sql)
+	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return list
 }
 
 // newClockedDatabase returns a database whose clock is the test's.

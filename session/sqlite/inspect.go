@@ -17,6 +17,8 @@ type Report struct {
 	Schema, Known int
 	// KeyringID is the keyring that the store has adopted; zero if none.
 	KeyringID uuid.UUID
+	// LastErasure is the highest number of a tombstone that was carried out.
+	LastErasure int64
 }
 
 // Inspect looks at the database file at path and changes nothing. The error is
@@ -34,7 +36,10 @@ func Inspect(ctx context.Context, path string) (r Report, err error) {
 		if err != nil || version < len(steps) {
 			return err // an older file may have no table to ask
 		}
-		return adopted(q, &r.KeyringID)
+		if err := adopted(q, &r.KeyringID); err != nil {
+			return err
+		}
+		return lastErasure(q, &r.LastErasure)
 	})
 	if err = errors.Join(err, db.Close()); err != nil {
 		return r, fmt.Errorf("inspect store %s: %w", path, err)

@@ -3,8 +3,11 @@ package sqlite_test
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -81,8 +84,62 @@ func openOn(t *testing.T, path string, c *clock) storetest.Fixture {
 		Latest: func(t *testing.T, mission uuid.UUID) int {
 			return count(t, "SELECT count(*) FROM latest WHERE mission = ?", mission.String())
 		},
+		Rows:      func(t *testing.T) map[string][]string { return rowsOf(t, raw) },
 		OneWriter: true,
 	}
+}
+
+// rowsOf returns all rows of every table, as text.
+func rowsOf(t *testing.T, raw *sql.DB) map[string][]string {
+	t.Helper()
+	all := map[string][]string{}
+	for _, table := range texts(t, raw, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'") {
+		rows, err := raw.Query("SELECT * FROM " + table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		columns, err := rows.Columns()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[table] = []string{}
+		for rows.Next() {
+			row, into := make([]any, len(columns)), make([]any, len(columns))
+			for i := range row {
+				into[i] = &row[i]
+			}
+			if err := rows.Scan(into...); err != nil {
+				t.Fatal(err)
+			}
+			all[table] = append(all[table], fmt.Sprintf("%s", row))
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(all[table])
+	}
+	return all
+}
+
+// texts returns the one column of a query.
+func texts(t *testing.T, raw *sql.DB, query string) (list []string) {
+	t.Helper()
+	rows, err := raw.Query(query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, text)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return list
 }
 
 // rawDB opens the file as the sqlite3 shell would.

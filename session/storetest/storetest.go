@@ -36,6 +36,8 @@ type Fixture struct {
 	// Latest returns how many latest positions of a mission without a track
 	// are stored, by raw SQL. Without it that is left unchecked.
 	Latest func(t *testing.T, mission uuid.UUID) int
+	// Rows returns all rows of every table, as text, by raw SQL.
+	Rows func(t *testing.T) map[string][]string
 	// OneWriter says that the store has one lock for everything: Append waits
 	// for a transition of any mission, and nothing is ever Locked.
 	OneWriter bool
@@ -74,6 +76,15 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		{"TrimCountsFastPhones", testTrimFastPhones},
 		{"TrimTwice", testTrimTwice},
 		{"News", testNews},
+
+		{"EraseAgent", testEraseAgent},
+		{"EraseSteps", testEraseSteps},
+		{"EraseLaterStays", testEraseLaterStays},
+		{"EraseUnderPings", testEraseUnderPings},
+		{"EraseUntracked", testEraseUntracked},
+		{"EraseTenant", testEraseTenant},
+		{"EraseTogether", testEraseTogether},
+		{"Erasures", testErasures},
 
 		{"Verdicts", testVerdicts},
 		{"Boundaries", testBoundaries},

@@ -116,6 +116,18 @@ func everything(t *testing.T, ctx context.Context, ring session.Keyring) {
 	if _, err = ring.SigningKeys(ctx); !errors.Is(err, session.ErrUnavailable) {
 		t.Errorf("SigningKeys: %v, want unavailable", err)
 	}
+	if _, err = ring.DestroyTenantSalts(ctx, "acme"); !errors.Is(err, session.ErrUnavailable) {
+		t.Errorf("DestroyTenantSalts: %v, want unavailable", err)
+	}
+	if _, err = ring.Tombstone(ctx, tombstoneOf("badge-1")); !errors.Is(err, session.ErrUnavailable) {
+		t.Errorf("Tombstone: %v, want unavailable", err)
+	}
+	if _, err = ring.Tombstones(ctx, 0); !errors.Is(err, session.ErrUnavailable) {
+		t.Errorf("Tombstones: %v, want unavailable", err)
+	}
+	if _, err = ring.PurgeTombstones(ctx, today.Time()); !errors.Is(err, session.ErrUnavailable) {
+		t.Errorf("PurgeTombstones: %v, want unavailable", err)
+	}
 }
 
 func sameKey(a, b session.SigningKey) bool {

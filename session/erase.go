@@ -1,0 +1,168 @@
+package session
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+)
+
+// listPage is how many missions are read at once where all of somebody's are
+// gone through.
+const listPage = 50
+
+// EraseAgent erases an agent of the caller's tenant: positions, saved progress,
+// counts of refused pings and acknowledgements go, and a random pseudonym takes
+// the agent's place in the records of missions, which stay. It returns what was
+// removed. An answer that was lost is had again by asking again.
+//
+// ErrNotFound for an agent of whom nothing is stored. ErrOnDuty while the agent
+// is on a mission that is not over: relieve them first, or end it.
+// why, which may be empty, goes into the access log.
+func (s *Service) EraseAgent(ctx context.Context, p *Principal, agent, why string) (Erasure, error) {
+	if p.Role != Platform {
+		return Erasure{}, ErrForbidden
+	}
+	if !agentName.MatchString(agent) {
+		return Erasure{}, ErrNotFound
+	}
+	now, err := s.Store.Now(ctx)
+	if err != nil {
+		return Erasure{}, err
+	}
+	t := Tombstone{At: now, Tenant: p.Tenant, Agent: agent, Pseudonym: newPseudonym()}
+	known, err := s.erasable(ctx, t)
+	if err != nil {
+		return Erasure{}, err
+	}
+	if !known {
+		return Erasure{}, ErrNotFound
+	}
+	row := Access{Action: AccessAgentErase, Agent: s.Pseudonym(p.Tenant, agent), Why: why}
+	if err := s.Record(ctx, p, row); err != nil {
+		return Erasure{}, err
+	}
+	return s.bury(ctx, t)
+}
+
+// erasable reports whether there is anything of the agent to erase, and returns
+// why not yet.
+func (s *Service) erasable(ctx context.Context, t Tombstone) (known bool, err error) {
+	err = s.eachMissionOf(ctx, t.Tenant, t.Agent, func(m *Mission) error {
+		known = true
+		return m.keeps(t.Agent)
+	})
+	if err != nil || known {
+		return known, err
+	}
+	acknowledged, err := s.Store.Acknowledgements(ctx, t.Tenant, t.Agent)
+	if err != nil || len(acknowledged) > 0 {
+		return len(acknowledged) > 0, err
+	}
+	return s.halfErased(ctx, t)
+}
+
+// halfErased reports whether an erasure of the same agent was not finished.
+func (s *Service) halfErased(ctx context.Context, t Tombstone) (bool, error) {
+	last, err := s.Store.LastErasure(ctx)
+	if err != nil {
+		return false, err
+	}
+	pending, err := s.Sealer.ring.Tombstones(ctx, last)
+	for _, p := range pending {
+		if p.Tenant == t.Tenant && p.Agent == t.Agent {
+			return true, err
+		}
+	}
+	return false, err
+}
+
+// keeps returns why a mission's record still needs an agent's name, or nil.
+func (m *Mission) keeps(agent string) error {
+	if a := m.Agent(agent); a == nil || a.Relieved || m.State.Over() {
+		return nil
+	}
+	return ErrOnDuty.Because("the agent is on mission %s, which is %s: relieve them or end it, then erase", m.ID, m.State)
+}
+
+// eachMissionOf calls do for every mission that the agent is or was on, the
+// newest first, settled. It reads a few at a time.
+func (s *Service) eachMissionOf(ctx context.Context, tenant, agent string, do func(m *Mission) error) error {
+	for after := uuid.Nil; ; {
+		page, err := s.Missions(ctx, tenant, MissionFilter{Agent: agent}, after, listPage)
+		if err != nil {
+			return err
+		}
+		for _, m := range page {
+			if err := do(m); err != nil {
+				return err
+			}
+		}
+		if len(page) < listPage {
+			return nil
+		}
+		after = page[len(page)-1].ID
+	}
+}
+
+// CloseTenant erases a tenant with everything that is theirs, and returns what
+// was removed. With end, missions under way are ended; without, they make it
+// ErrState. ErrNotFound for a name that is no tenant's. It is for the command
+// line: no key may do it.
+func (s *Service) CloseTenant(ctx context.Context, tenant string, end bool) (Erasure, error) {
+	now, err := s.Store.Now(ctx)
+	if err != nil {
+		return Erasure{}, err
+	}
+	t := Tombstone{At: now, Tenant: tenant}
+	there, err := s.isTenant(ctx, tenant)
+	if err == nil && !there {
+		there, err = s.halfErased(ctx, t)
+	}
+	switch {
+	case err != nil:
+		return Erasure{}, err
+	case !there:
+		return Erasure{}, ErrNotFound.Because("there is no tenant of that name")
+	}
+	if err := s.endAll(ctx, tenant, end); err != nil {
+		return Erasure{}, err
+	}
+	if err := s.Record(ctx, nil, Access{Tenant: tenant, Action: AccessTenantClose}); err != nil {
+		return Erasure{}, err
+	}
+	return s.bury(ctx, t)
+}
+
+func (s *Service) isTenant(ctx context.Context, name string) (bool, error) {
+	tenants, err := s.Store.Tenants(ctx)
+	for _, t := range tenants {
+		if t.Name == name {
+			return true, err
+		}
+	}
+	return false, err
+}
+
+// endAll sees to it that no mission of a tenant is under way.
+func (s *Service) endAll(ctx context.Context, tenant string, end bool) error {
+	p := &Principal{Role: Platform, Tenant: tenant}
+	for after := uuid.Nil; ; {
+		page, err := s.Missions(ctx, tenant, MissionFilter{States: []State{Active, Paused}}, after, listPage)
+		if err != nil {
+			return err
+		}
+		for _, m := range page {
+			if !end {
+				return ErrState.Because("mission %s is %s: end it first, or have all ended", m.ID, m.State)
+			}
+			if _, err := s.Do(ctx, p, m.ID, Command{Action: End}); err != nil && !errors.Is(err, ErrNotFound) {
+				return err
+			}
+		}
+		if len(page) < listPage {
+			return nil
+		}
+		after = page[len(page)-1].ID
+	}
+}

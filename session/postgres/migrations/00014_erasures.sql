@@ -1,0 +1,190 @@
+-- How the data of an agent, or of a tenant, go when a tombstone is carried out.
+
+-- +goose Up
+SET LOCAL ROLE ronde_owner;
+
+-- What was erased, in counts alone: the receipt of each deletion, and how far the
+-- tombstones of the keyring were carried out. Nobody is named here, no tenant
+-- either.
+CREATE TABLE erasures (
+    number           bigint PRIMARY KEY, -- of the tombstone
+    done_at          timestamptz,        -- null: not all of it yet
+    missions         bigint NOT NULL DEFAULT 0,
+    positions        bigint NOT NULL DEFAULT 0,
+    refusals         bigint NOT NULL DEFAULT 0,
+    acknowledgements bigint NOT NULL DEFAULT 0,
+    links            bigint NOT NULL DEFAULT 0,
+    api_keys         bigint NOT NULL DEFAULT 0,
+    notices          bigint NOT NULL DEFAULT 0
+);
+
+-- Removes at most so many positions of a mission, of one agent or (null) of all,
+-- and returns how many. The day is given as a value, so that the partitions of
+-- other days are not even locked; and rows by where they lie, because of a
+-- partition that nobody has analysed yet the planner knows too little for a join.
+-- +goose StatementBegin
+CREATE FUNCTION ronde_erase_positions(day date, of_mission uuid, of_agent text, most integer) RETURNS bigint
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    removed bigint := 0;
+BEGIN
+    IF day IS NOT NULL THEN
+        EXECUTE 'DELETE FROM public.positions p
+            WHERE p.expires_on = $1 AND p.mission = $2 AND ($3 IS NULL OR p.agent = $3)
+                AND p.ctid = ANY (ARRAY(
+                    SELECT o.ctid FROM public.positions o
+                    WHERE o.expires_on = $1 AND o.mission = $2 AND ($3 IS NULL OR o.agent = $3) LIMIT $4))'
+            USING day, of_mission, of_agent, most;
+        GET DIAGNOSTICS removed = ROW_COUNT;
+    END IF;
+    RETURN removed;
+END $$;
+-- +goose StatementEnd
+
+-- Takes one step of the tombstone of an agent: see session.Store.Erase. Of several
+-- nodes at once each waits for the step of the other: the row of the tombstone is
+-- the lock, and comes before that of any mission.
+-- +goose StatementBegin
+CREATE FUNCTION ronde_erase_agent(
+    tombstone bigint, of_tenant text, of_agent text, pseudonym text, until timestamptz, most integer,
+    OUT changed uuid, OUT done boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    now CONSTANT timestamptz := ronde_now();
+    m record;
+    gone bigint;
+    n erasures;
+BEGIN
+    done := false;
+    INSERT INTO erasures (number) VALUES (tombstone) ON CONFLICT DO NOTHING;
+    SELECT * INTO n FROM erasures WHERE number = tombstone FOR UPDATE;
+
+    -- The lock that every transition and every judging takes too.
+    SELECT o.id, o.expires_on, o.deadline INTO m FROM missions o
+    WHERE o.tenant = of_tenant AND o.created_at <= until
+        AND o.id IN (SELECT a.mission FROM mission_agents a WHERE a.tenant = of_tenant AND a.agent = of_agent)
+    ORDER BY o.id LIMIT 1 FOR UPDATE;
+
+    IF NOT FOUND THEN
+        DELETE FROM acknowledgements k WHERE k.tenant = of_tenant AND k.agent = of_agent AND k.acknowledged_at <= until;
+        GET DIAGNOSTICS gone = ROW_COUNT;
+        n.acknowledgements := n.acknowledgements + gone;
+        n.done_at := coalesce(n.done_at, now);
+        done := true;
+    ELSE
+        gone := ronde_erase_positions(m.expires_on, m.id, of_agent, most);
+        n.positions := n.positions + gone;
+        IF gone < most THEN
+            changed := m.id;
+            n.missions := n.missions + 1;
+            INSERT INTO mission_agents (tenant, mission, agent, place, alias, paused, relieved, sos, tokens_after, removed)
+            SELECT a.tenant, a.mission, pseudonym, a.place, pseudonym, false, true, a.sos, now, a.removed
+            FROM mission_agents a WHERE a.tenant = of_tenant AND a.mission = m.id AND a.agent = of_agent;
+            INSERT INTO windows (tenant, mission, agent, opened, closed)
+            SELECT w.tenant, w.mission, pseudonym, w.opened,
+                   coalesce(w.closed, greatest(w.opened + interval '1 ms', least(now, m.deadline)))
+            FROM windows w WHERE w.tenant = of_tenant AND w.mission = m.id AND w.agent = of_agent;
+            DELETE FROM windows w WHERE w.tenant = of_tenant AND w.mission = m.id AND w.agent = of_agent;
+            DELETE FROM progress p WHERE p.tenant = of_tenant AND p.mission = m.id AND p.agent = of_agent;
+            DELETE FROM latest l WHERE l.tenant = of_tenant AND l.mission = m.id AND l.agent = of_agent;
+            GET DIAGNOSTICS gone = ROW_COUNT;
+            n.positions := n.positions + gone;
+            DELETE FROM refusals r WHERE r.tenant = of_tenant AND r.mission = m.id AND r.agent = of_agent;
+            GET DIAGNOSTICS gone = ROW_COUNT;
+            n.refusals := n.refusals + gone;
+            DELETE FROM mission_agents a WHERE a.tenant = of_tenant AND a.mission = m.id AND a.agent = of_agent;
+            DELETE FROM receipts r WHERE r.tenant = of_tenant AND r.mission = m.id; -- they may repeat the name
+            UPDATE missions o SET revision = o.revision + 1 WHERE o.id = m.id;
+        END IF;
+    END IF;
+    UPDATE erasures e SET done_at = n.done_at, missions = n.missions, positions = n.positions,
+        refusals = n.refusals, acknowledgements = n.acknowledgements
+    WHERE e.number = tombstone;
+END $$;
+-- +goose StatementEnd
+
+-- Takes one step of the tombstone of a tenant.
+-- +goose StatementBegin
+CREATE FUNCTION ronde_erase_tenant(
+    tombstone bigint, of_tenant text, until timestamptz, most integer, OUT changed uuid, OUT done boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    now CONSTANT timestamptz := ronde_now();
+    m record;
+    gone bigint;
+    n erasures;
+BEGIN
+    done := false;
+    INSERT INTO erasures (number) VALUES (tombstone) ON CONFLICT DO NOTHING;
+    SELECT * INTO n FROM erasures WHERE number = tombstone FOR UPDATE;
+
+    -- One of that name that came later is another. Who creates something for the
+    -- tenant at this moment waits: that is what a foreign key locks too.
+    PERFORM FROM tenants t WHERE t.name = of_tenant AND t.created_at <= until FOR UPDATE;
+    IF NOT FOUND THEN
+        UPDATE erasures e SET done_at = coalesce(e.done_at, now) WHERE e.number = tombstone;
+        done := true;
+        RETURN;
+    END IF;
+    DELETE FROM api_keys k WHERE k.tenant = of_tenant;
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    n.api_keys := n.api_keys + gone;
+
+    SELECT o.id, o.expires_on INTO m FROM missions o WHERE o.tenant = of_tenant ORDER BY o.id LIMIT 1 FOR UPDATE;
+    IF NOT FOUND THEN
+        DELETE FROM acknowledgements k WHERE k.tenant = of_tenant;
+        GET DIAGNOSTICS gone = ROW_COUNT;
+        n.acknowledgements := n.acknowledgements + gone;
+        DELETE FROM notices v WHERE v.tenant = of_tenant;
+        GET DIAGNOSTICS gone = ROW_COUNT;
+        n.notices := n.notices + gone;
+        DELETE FROM tenants t WHERE t.name = of_tenant;
+        n.done_at := now;
+        done := true;
+    ELSE
+        gone := ronde_erase_positions(m.expires_on, m.id, NULL, most);
+        n.positions := n.positions + gone;
+        IF gone < most THEN
+            changed := m.id;
+            n.missions := n.missions + 1;
+            DELETE FROM links l WHERE l.tenant = of_tenant AND l.mission = m.id;
+            GET DIAGNOSTICS gone = ROW_COUNT;
+            n.links := n.links + gone;
+            DELETE FROM latest l WHERE l.tenant = of_tenant AND l.mission = m.id;
+            GET DIAGNOSTICS gone = ROW_COUNT;
+            n.positions := n.positions + gone;
+            DELETE FROM refusals r WHERE r.tenant = of_tenant AND r.mission = m.id;
+            GET DIAGNOSTICS gone = ROW_COUNT;
+            n.refusals := n.refusals + gone;
+            DELETE FROM receipts r WHERE r.tenant = of_tenant AND r.mission = m.id;
+            DELETE FROM progress p WHERE p.tenant = of_tenant AND p.mission = m.id;
+            DELETE FROM windows w WHERE w.tenant = of_tenant AND w.mission = m.id;
+            DELETE FROM mission_agents a WHERE a.tenant = of_tenant AND a.mission = m.id;
+            DELETE FROM missions o WHERE o.id = m.id;
+        END IF;
+    END IF;
+    UPDATE erasures e SET done_at = n.done_at, missions = n.missions, positions = n.positions, refusals = n.refusals,
+        acknowledgements = n.acknowledgements, links = n.links, api_keys = n.api_keys, notices = n.notices
+    WHERE e.number = tombstone;
+END $$;
+-- +goose StatementEnd
+
+-- All tenants, for whoever runs the installation.
+-- +goose StatementBegin
+CREATE FUNCTION ronde_tenants() RETURNS SETOF tenants LANGUAGE sql STABLE
+    SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT * FROM tenants ORDER BY name
+$$;
+-- +goose StatementEnd
+
+GRANT SELECT ON erasures TO ronde_app;
+GRANT SELECT ON tenants TO ronde_judge;
+GRANT EXECUTE ON FUNCTION ronde_erase_agent(bigint, text, text, text, timestamptz, integer),
+    ronde_erase_tenant(bigint, text, timestamptz, integer) TO ronde_app;
+
+RESET ROLE;
+
+GRANT CREATE ON SCHEMA public TO ronde_judge;
+ALTER FUNCTION ronde_tenants OWNER TO ronde_judge;
+REVOKE CREATE ON SCHEMA public FROM ronde_judge;
+GRANT EXECUTE ON FUNCTION ronde_tenants TO ronde_app;

@@ -1,0 +1,235 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"ronde/session"
+)
+
+// Erase takes one step of a tombstone: see session.Store.
+func (s *Store) Erase(ctx context.Context, t session.Tombstone) (step session.ErasureStep, err error) {
+	err = s.write(ctx, func(tx *tx) error {
+		e := eraser{tx: tx, stone: t}
+		step, err = e.step()
+		if err != nil {
+			return err
+		}
+		return e.count(step.Done)
+	})
+	if err != nil {
+		return session.ErasureStep{}, err
+	}
+	return step, nil
+}
+
+// eraser is one step in progress.
+type eraser struct {
+	*tx
+	stone  session.Tombstone
+	erased session.Erased
+}
+
+func (e *eraser) step() (session.ErasureStep, error) {
+	if e.stone.Agent == "" {
+		return e.stepTenant()
+	}
+	return e.stepAgent()
+}
+
+// remove adds the rows that a statement removes to a count.
+func (e *eraser) remove(count *int64, query string, args ...any) error {
+	n, err := e.exec(query, args...)
+	*count += n
+	return err
+}
+
+// stepAgent takes the agent out of one mission, or out of what is left once they
+// are in none.
+func (e *eraser) stepAgent() (session.ErasureStep, error) {
+	var mission uuid.UUID
+	var expires sql.NullString
+	err := queryer(e.query).one([]any{&mission, &expires}, `SELECT m.id, m.expires_on FROM mission_agents a JOIN missions m ON m.id = a.mission
+		WHERE a.agent = ? AND m.tenant = ? AND m.created_at <= ? ORDER BY m.id LIMIT 1`,
+		e.stone.Agent, e.stone.Tenant, e.stone.At.UnixMilli())
+	switch {
+	case errors.Is(err, session.ErrNotFound):
+		err = e.remove(&e.erased.Acknowledgements, "DELETE FROM acknowledgements WHERE tenant = ? AND agent = ? AND acknowledged_at <= ?",
+			e.stone.Tenant, e.stone.Agent, e.stone.At.UnixMilli())
+		return session.ErasureStep{Done: true}, err
+	case err != nil:
+		return session.ErasureStep{}, err
+	}
+	if more, err := e.removePositions(mission, expires, e.stone.Agent); err != nil || more {
+		return session.ErasureStep{}, err
+	}
+	e.erased.Missions++
+	return session.ErasureStep{Mission: mission}, e.rename(mission)
+}
+
+// removePositions removes positions of a mission, of one agent or of all, and
+// reports whether there may be more.
+func (e *eraser) removePositions(mission uuid.UUID, expires sql.NullString, agent string) (more bool, err error) {
+	before := e.erased.Positions
+	err = e.remove(&e.erased.Positions, `DELETE FROM positions WHERE (expires_on, mission, agent, slot) IN (
+		SELECT expires_on, mission, agent, slot FROM positions
+		WHERE expires_on = ?1 AND mission = ?2 AND (?3 = '' OR agent = ?3) LIMIT ?4)`,
+		expires.String, mission, agent, session.ErasureLimit)
+	if e.erased.Positions-before == session.ErasureLimit {
+		return true, err
+	}
+	if err == nil {
+		err = e.remove(&e.erased.Positions, "DELETE FROM latest WHERE mission = ?1 AND (?2 = '' OR agent = ?2)", mission, agent)
+	}
+	return false, err
+}
+
+// rename puts the pseudonym in the agent's place in a mission's record, and
+// removes what else is known of them there.
+func (e *eraser) rename(mission uuid.UUID) error {
+	if err := e.remove(&e.erased.Refusals, "DELETE FROM refusals WHERE mission = ? AND agent = ?", mission, e.stone.Agent); err != nil {
+		return err
+	}
+	who := []any{mission, e.stone.Agent}
+	renamed := append(who, e.stone.Pseudonym, e.now)
+	for _, statement := range []struct {
+		query string
+		args  []any
+	}{
+		{`INSERT INTO mission_agents (mission, ordinal, agent, alias, paused, relieved, sos, tokens_after, removed)
+			SELECT mission, ordinal, ?3, ?3, 0, 1, sos, ?4, removed FROM mission_agents WHERE mission = ?1 AND agent = ?2`, renamed},
+		{`INSERT INTO windows (tenant, mission, agent, opened, closed)
+			SELECT w.tenant, w.mission, ?3, w.opened, coalesce(w.closed, max(w.opened + 1, min(?4, m.deadline)))
+			FROM windows w JOIN missions m ON m.id = w.mission WHERE w.mission = ?1 AND w.agent = ?2`, renamed},
+		{"DELETE FROM windows WHERE mission = ? AND agent = ?", who},
+		{"DELETE FROM progress WHERE mission = ? AND agent = ?", who},
+		{"DELETE FROM mission_agents WHERE mission = ? AND agent = ?", who},
+		{"DELETE FROM receipts WHERE mission = ?", who[:1]},
+		{"UPDATE missions SET revision = revision + 1 WHERE id = ?", who[:1]},
+	} {
+		if _, err := e.exec(statement.query, statement.args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stepTenant removes one mission of the tenant, or what is left once there is
+// none.
+func (e *eraser) stepTenant() (session.ErasureStep, error) {
+	name, until := e.stone.Tenant, e.stone.At.UnixMilli()
+	err := queryer(e.query).one([]any{new(int)}, "SELECT 1 FROM tenants WHERE name = ? AND created_at <= ?", name, until)
+	if errors.Is(err, session.ErrNotFound) {
+		return session.ErasureStep{Done: true}, nil
+	}
+	if err == nil {
+		err = e.remove(&e.erased.APIKeys, "DELETE FROM api_keys WHERE tenant = ?", name)
+	}
+	if err != nil {
+		return session.ErasureStep{}, err
+	}
+	var mission uuid.UUID
+	var expires sql.NullString
+	err = queryer(e.query).one([]any{&mission, &expires}, "SELECT id, expires_on FROM missions WHERE tenant = ? ORDER BY id LIMIT 1", name)
+	switch {
+	case errors.Is(err, session.ErrNotFound):
+		return session.ErasureStep{Done: true}, e.removeTenant()
+	case err != nil:
+		return session.ErasureStep{}, err
+	}
+	if more, err := e.removePositions(mission, expires, ""); err != nil || more {
+		return session.ErasureStep{}, err
+	}
+	e.erased.Missions++
+	return session.ErasureStep{Mission: mission}, e.removeMission(mission)
+}
+
+func (e *eraser) removeMission(mission uuid.UUID) error {
+	err := e.remove(&e.erased.Refusals, "DELETE FROM refusals WHERE mission = ?", mission)
+	if err == nil {
+		err = e.remove(&e.erased.Links, "DELETE FROM links WHERE mission = ?", mission)
+	}
+	if err != nil {
+		return err
+	}
+	for _, table := range []string{"receipts WHERE mission", "progress WHERE mission", "windows WHERE mission", "mission_agents WHERE mission", "missions WHERE id"} {
+		if _, err := e.exec("DELETE FROM "+table+" = ?", mission); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *eraser) removeTenant() error {
+	err := e.remove(&e.erased.Acknowledgements, "DELETE FROM acknowledgements WHERE tenant = ?", e.stone.Tenant)
+	if err == nil {
+		err = e.remove(&e.erased.Notices, "DELETE FROM notices WHERE tenant = ?", e.stone.Tenant)
+	}
+	if err == nil {
+		_, err = e.exec("DELETE FROM tenants WHERE name = ?", e.stone.Tenant)
+	}
+	return err
+}
+
+// count adds what the step removed to what is remembered of the tombstone.
+func (e *eraser) count(done bool) error {
+	n := &e.erased
+	_, err := e.exec(`INSERT INTO erasures (number, missions, positions, refusals, acknowledgements, links, api_keys, notices, done_at)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, CASE WHEN ?9 THEN ?10 END)
+		ON CONFLICT (number) DO UPDATE SET missions = missions + ?2, positions = positions + ?3, refusals = refusals + ?4,
+			acknowledgements = acknowledgements + ?5, links = links + ?6, api_keys = api_keys + ?7, notices = notices + ?8,
+			done_at = coalesce(done_at, excluded.done_at)`,
+		e.stone.Number, n.Missions, n.Positions, n.Refusals, n.Acknowledgements, n.Links, n.APIKeys, n.Notices, done, e.now)
+	return err
+}
+
+// Erasure returns what is remembered of a tombstone.
+func (s *Store) Erasure(ctx context.Context, number int64) (session.Erasure, error) {
+	e := session.Erasure{Number: number}
+	err := s.read(ctx, func(q queryer) error {
+		return q.one([]any{
+			asTime{&e.DoneAt}, &e.Missions, &e.Positions, &e.Refusals, &e.Acknowledgements, &e.Links, &e.APIKeys, &e.Notices,
+		}, `SELECT done_at, missions, positions, refusals, acknowledgements, links, api_keys, notices
+			FROM erasures WHERE number = ?`, number)
+	})
+	return e, err
+}
+
+// LastErasure returns the highest number of a tombstone that was carried out.
+func (s *Store) LastErasure(ctx context.Context) (number int64, err error) {
+	err = s.read(ctx, func(q queryer) error { return lastErasure(q, &number) })
+	return number, err
+}
+
+func lastErasure(q queryer, number *int64) error {
+	return q.one([]any{number}, "SELECT coalesce(max(number), 0) FROM erasures WHERE done_at IS NOT NULL")
+}
+
+// Tenants lists all tenants by name.
+func (s *Store) Tenants(ctx context.Context) (tenants []session.Tenant, err error) {
+	err = s.read(ctx, func(q queryer) error {
+		return q.each(func(row *sql.Rows) error {
+			var t session.Tenant
+			err := row.Scan(&t.Name, asTime{&t.CreatedAt})
+			tenants = append(tenants, t)
+			return err
+		}, "SELECT name, created_at FROM tenants ORDER BY name")
+	})
+	return tenants, err
+}
+
+// Acknowledgements lists the versions of the notice that the agent acknowledged.
+func (s *Store) Acknowledgements(ctx context.Context, tenant, agent string) (list []session.Acknowledgement, err error) {
+	err = s.read(ctx, func(q queryer) error {
+		return q.each(func(row *sql.Rows) error {
+			var a session.Acknowledgement
+			err := row.Scan(&a.Version, asTime{&a.At})
+			list = append(list, a)
+			return err
+		}, "SELECT version, acknowledged_at FROM acknowledgements WHERE tenant = ? AND agent = ? ORDER BY version", tenant, agent)
+	})
+	return list, err
+}

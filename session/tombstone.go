@@ -1,0 +1,179 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// TombstoneLife is how long a tombstone is kept, from when it was set. No backup
+// of the store that is older may be restored: what it says would come back. It is
+// longer than the longest retention of a track, and a month.
+const TombstoneLife = 400 * 24 * time.Hour
+
+// Tombstone says that everything stored of somebody until some time is erased.
+// It is set in the keyring before anything is removed from the store: a crash in
+// between, and a backup of the store restored later, are made good by carrying
+// it out again, which finds nothing to do where it was carried out before.
+type Tombstone struct {
+	Number int64     // given by the keyring, from 1
+	At     time.Time // the store's clock; what came to be later is not meant
+	Tenant string
+	Agent  string // "": the whole tenant
+	// Pseudonym takes the agent's place in the records of missions.
+	Pseudonym string
+}
+
+// Erased counts what a tombstone removed from the store, over all that carried
+// it out.
+type Erased struct {
+	Missions         int64 // whose records lost the agent's name or, of a tenant, that went
+	Positions        int64
+	Refusals         int64 // counters of refused pings
+	Acknowledgements int64
+	Links            int64
+	APIKeys          int64
+	Notices          int64
+}
+
+// Erasure is what the store remembers of a tombstone: counts and times, nobody's
+// name. It is the receipt of a deletion.
+type Erasure struct {
+	Number int64
+	DoneAt time.Time // zero: not all of it was carried out yet
+	Erased
+}
+
+// ErasureStep is what one step of Store.Erase did.
+type ErasureStep struct {
+	// Mission is one whose record changed or went; zero for none.
+	Mission uuid.UUID
+	Done    bool // nothing is left to do
+}
+
+// newPseudonym returns a name for somebody who is to have none: it can be an
+// agent's id and an alias, and nothing leads from it to anybody.
+func newPseudonym() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails: it aborts the process instead
+	return "erased-" + hex.EncodeToString(b[:])
+}
+
+// ReplayTombstones carries out every tombstone of the keyring that the store has
+// not carried out, and returns how many there were: those of a backup that was
+// restored, and those that a crash left half done. A node does it before it
+// serves anything. It is safe on all nodes at once, and one read of the store and
+// one of the keyring if there is nothing to do.
+func (s *Service) ReplayTombstones(ctx context.Context) (int, error) {
+	last, err := s.Store.LastErasure(ctx)
+	if err != nil {
+		return 0, err
+	}
+	pending, err := s.Sealer.ring.Tombstones(ctx, last)
+	if err != nil {
+		return 0, err
+	}
+	for i, t := range pending {
+		if err := s.carryOut(ctx, t); err != nil {
+			return i, fmt.Errorf("carry out tombstone %d: %w", t.Number, err)
+		}
+	}
+	return len(pending), nil
+}
+
+// PurgeTombstones removes tombstones that no backup is old enough for any more.
+func (s *Service) PurgeTombstones(ctx context.Context) (int, error) {
+	now, err := s.Store.Now(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return s.Sealer.ring.PurgeTombstones(ctx, now.Add(-TombstoneLife))
+}
+
+// bury sets a tombstone and carries it out, after every other that is pending:
+// the store counts one as carried out only if all before it were. One of the
+// same name that a crash left is taken instead of another.
+func (s *Service) bury(ctx context.Context, t Tombstone) (Erasure, error) {
+	last, err := s.Store.LastErasure(ctx)
+	if err != nil {
+		return Erasure{}, err
+	}
+	pending, err := s.Sealer.ring.Tombstones(ctx, last)
+	if err != nil {
+		return Erasure{}, err
+	}
+	number := int64(0)
+	for _, p := range pending {
+		if p.Tenant == t.Tenant && p.Agent == t.Agent {
+			number = p.Number
+		}
+	}
+	if number == 0 {
+		t.Number = last
+		if t, err = s.Sealer.ring.Tombstone(ctx, t); err != nil {
+			return Erasure{}, err
+		}
+		number = t.Number
+	}
+	if _, err := s.ReplayTombstones(ctx); err != nil {
+		return Erasure{}, err
+	}
+	return s.Store.Erasure(ctx, number)
+}
+
+// carryOut takes the steps of a tombstone. The salts of a tenant go first: that
+// moment its positions are unreadable, in every backup too.
+func (s *Service) carryOut(ctx context.Context, t Tombstone) error {
+	if t.Agent == "" {
+		if err := s.destroySaltsOf(ctx, t); err != nil {
+			return err
+		}
+	}
+	for {
+		step, err := s.Store.Erase(ctx, t)
+		if err != nil {
+			return err
+		}
+		if step.Mission != uuid.Nil {
+			s.erasedFrom(ctx, t, step.Mission)
+		}
+		if step.Done {
+			return nil
+		}
+	}
+}
+
+// destroySaltsOf destroys the salts of a tenant that is erased, unless another
+// one has taken its name since.
+func (s *Service) destroySaltsOf(ctx context.Context, t Tombstone) error {
+	tenants, err := s.Store.Tenants(ctx)
+	if err != nil {
+		return err
+	}
+	for _, other := range tenants {
+		if other.Name == t.Tenant && other.CreatedAt.After(t.At) {
+			return nil
+		}
+	}
+	_, err = s.Sealer.ring.DestroyTenantSalts(ctx, t.Tenant)
+	return err
+}
+
+// erasedFrom tells this node, and through it the others, of a mission whose
+// record has changed: rooms forget the agent, and their sockets close.
+func (s *Service) erasedFrom(ctx context.Context, t Tombstone, id uuid.UUID) {
+	m, err := s.Store.Mission(ctx, t.Tenant, id)
+	switch {
+	case err == nil:
+		s.changed(m)
+	case errors.Is(err, ErrNotFound): // it went with its tenant
+		s.Sealer.Forget(id)
+	default: // what nobody was told of, the next reconciling brings
+		s.Log.Warn("erasure_not_announced", "mission", id, "error", err)
+	}
+}
