@@ -108,11 +108,12 @@ type Hub struct {
 
 	draining chan struct{} // closed when Close begins, for what is in no room
 
-	start  time.Time // what leases are measured from
-	stalls stalls
-	opens  singleflight.Group
-	kick   chan struct{}       // holds one token while a room asks to be reconciled
-	fills  *semaphore.Weighted // bounds the refills that run at once
+	start     time.Time // what leases are measured from
+	stalls    stalls
+	turnstile *turnstile
+	opens     singleflight.Group
+	kick      chan struct{}       // holds one token while a room asks to be reconciled
+	fills     *semaphore.Weighted // bounds the refills that run at once
 
 	mu     sync.Mutex
 	closed bool                // guarded by mu
@@ -133,9 +134,11 @@ func New(o Options) *Hub {
 		draining: make(chan struct{}), start: time.Now(), kick: make(chan struct{}, 1), rooms: map[uuid.UUID]*room{}, paces: map[paceKey]*pace{},
 		fills: semaphore.NewWeighted(maxFills),
 	}
+	h.turnstile = newTurnstile(h)
 	h.recorder = newRecorder(o.Service, max(1, o.Shards), h.metrics, o.Log, h.recorded)
 	h.recorder.before = h.unlock
 	h.loops.Go(func() { h.recorder.run(recording) })
+	h.loops.Go(h.turnstile.run)
 	h.loops.Go(h.reconcileLoop)
 	h.loops.Go(func() { h.every(reconcileEvery, h.closeDue) })
 	h.loops.Go(func() { h.every(watchEvery, h.watchRooms) })

@@ -34,6 +34,10 @@ type brittle struct {
 	tracks    atomic.Int64 // calls of AgentTrack
 	reads     atomic.Int64 // calls of Latest
 	stuck     atomic.Bool  // Latest answers when nobody waits any more
+
+	lost    atomic.Bool  // Watch does what it is asked and says that it may not have
+	watches atomic.Int64 // calls of Watch
+	mute    atomic.Bool  // Watch alone fails
 }
 
 // brittleBus is the bus of a single node behind a switch: while it hangs, nobody
@@ -69,6 +73,25 @@ func (b *brittle) News(ctx context.Context, known []session.Known) (session.News
 		return session.News{}, errDown
 	}
 	return b.Store.News(ctx, known)
+}
+
+func (b *brittle) Attend(ctx context.Context, node uuid.UUID) (uuid.UUID, error) {
+	if b.down.Load() {
+		return uuid.Nil, errDown
+	}
+	return b.Store.Attend(ctx, node)
+}
+
+func (b *brittle) Watch(ctx context.Context, node uuid.UUID, batch []*session.Attendance) error {
+	if b.down.Load() || b.mute.Load() {
+		return errDown
+	}
+	b.watches.Add(1)
+	err := b.Store.Watch(ctx, node, batch)
+	if b.lost.Load() {
+		return errDown
+	}
+	return err
 }
 
 func (b *brittle) Due(ctx context.Context, limit int) ([]session.Ref, error) {
@@ -197,8 +220,17 @@ func (w *world) watch() {
 			})
 		})
 	}
+	w.link(w.viewer.principal.Subject, 0)
 	ok(w.t, w.hub.watch(w.viewer))
 	synctest.Wait()
+}
+
+// link makes a link to the mission that allows so many viewers.
+func (w *world) link(id uuid.UUID, most int) {
+	now := time.Now()
+	ok(w.t, w.store.CreateLink(w.t.Context(), session.Link{
+		ID: id, Tenant: "acme", Mission: w.mission.ID, MaxViewers: most, CreatedAt: now, ExpiresAt: now.Add(time.Hour),
+	}))
 }
 
 // wait lets time pass, and everything that is due happen.

@@ -133,11 +133,18 @@ func (h *Hub) reconcile(rooms []*room) {
 	for _, m := range news.Missions {
 		asked[m.ID.String()].changed(m)
 	}
+	elsewhere := map[string]int{}
+	for _, v := range news.Viewers {
+		if v.Node != h.turnstile.self() {
+			elsewhere[v.Mission.String()] += v.Count
+		}
+	}
 	newest := map[string][]session.Newest{}
 	for _, n := range news.Newest {
 		newest[n.Mission.String()] = append(newest[n.Mission.String()], n)
 	}
 	for id, r := range asked {
+		r.heard(elsewhere[id])
 		if r.reconciled(before, news.Now, newest[id]) {
 			h.refillApart(r)
 		}
