@@ -27,9 +27,19 @@ type Keyring interface {
 	// the day given, and returns how many it destroyed. Repeating it is
 	// harmless.
 	DestroySalts(ctx context.Context, before Day) (int, error)
-	// SigningKeys returns all keys that verify tokens, the newest first; the
-	// newest signs. Without any it makes the first.
+	// SigningKeys returns all keys that verify tokens, the newest first: none if
+	// none was ever made.
 	SigningKeys(ctx context.Context) ([]SigningKey, error)
+	// EnsureSigningKey is SigningKeys, but without any it makes the first. Of
+	// several callers at once, all get the same.
+	EnsureSigningKey(ctx context.Context) ([]SigningKey, error)
+	// RotateSigningKey makes a new signing key and returns all of them. Of
+	// several callers at once, one makes it and all get it.
+	RotateSigningKey(ctx context.Context) ([]SigningKey, error)
+	// RemoveSigningKeys removes keys for good: whatever they signed is void. The
+	// newest stays, whether named or not, and what is not there is ignored. It
+	// returns how many it removed.
+	RemoveSigningKeys(ctx context.Context, ids ...string) (int, error)
 	// Close releases what the keyring holds.
 	Close() error
 }

@@ -93,6 +93,18 @@ func (r *fakeRing) SigningKeys(ctx context.Context) ([]session.SigningKey, error
 	return append([]session.SigningKey(nil), r.keys...), nil
 }
 
+func (r *fakeRing) EnsureSigningKey(ctx context.Context) ([]session.SigningKey, error) {
+	return r.SigningKeys(ctx)
+}
+
+func (r *fakeRing) RotateSigningKey(context.Context) ([]session.SigningKey, error) {
+	return nil, errors.ErrUnsupported
+}
+
+func (r *fakeRing) RemoveSigningKeys(context.Context, ...string) (int, error) {
+	return 0, errors.ErrUnsupported
+}
+
 func (r *fakeRing) Close() error { return nil }
 
 // set changes the ring under its lock.

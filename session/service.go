@@ -26,6 +26,11 @@ type Service struct {
 // possible when they are made: long enough to be told that the mission is over.
 const tokenGrace = time.Hour
 
+// MaxTokenLife is the longest that any token is valid: that of an agent for a
+// mission as far ahead as one may be planned. Tokens.Issue makes none that lives
+// longer.
+const MaxTokenLife = maxAdvance + MaxDuration + tokenGrace
+
 // maxAdvance is how far ahead a mission may be planned.
 const maxAdvance = 366 * 24 * time.Hour
 

@@ -40,6 +40,7 @@ type cli struct {
 	Doctor   doctorCmd   `cmd:"" group:"Run it:" help:"Find out whether this installation can work, down to the proxy in front of it."`
 	Config   configCmd   `cmd:"" group:"Run it:" help:"Print the effective configuration, passwords hidden."`
 	Apikey   apikeyCmd   `cmd:"" group:"Let others in:" name:"apikey" help:"Make, list and revoke API keys."`
+	Keys     keysCmd     `cmd:"" group:"Let others in:" help:"Rotate the keys that tokens are signed with."`
 	Demo     demoCmd     `cmd:"" group:"Try it:" help:"Run a node with made-up missions to watch."`
 	Simulate simulateCmd `cmd:"" group:"Try it:" help:"Replay recordings or made-up rounds as agents over real sockets."`
 

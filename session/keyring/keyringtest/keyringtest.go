@@ -36,6 +36,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		{"DestroyRacesSalt", destroyRacesSalt},
 		{"SigningKeysAreMadeOnce", signingKeysAreMadeOnce},
 		{"SigningKeysRotate", signingKeysRotate},
+		{"SigningKeysAreRemoved", signingKeysAreRemoved},
 		{"NothingShared", nothingShared},
 		{"CallerGivesUp", callerGivesUp},
 		{"Closed", closed},
