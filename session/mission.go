@@ -133,6 +133,11 @@ type Mission struct {
 	Revision int64
 	// ReadAt is the store's clock when this value was read.
 	ReadAt time.Time
+
+	// Log is appended to by Apply and Settle, and consumed by
+	// Store.UpdateMission: rows for the access log, which commit with the
+	// change. The tenant and the mission are set by the store.
+	Log []Access
 }
 
 // Agent returns the agent of that id, or nil.
@@ -150,6 +155,7 @@ func (m *Mission) Clone() *Mission {
 	c := *m
 	c.Checkpoints = slices.Clone(m.Checkpoints)
 	c.RevokedLinks = slices.Clone(m.RevokedLinks)
+	c.Log = slices.Clone(m.Log)
 	c.Agents = slices.Clone(m.Agents)
 	for i := range c.Agents {
 		c.Agents[i].Windows = slices.Clone(c.Agents[i].Windows)

@@ -17,6 +17,9 @@ type Service struct {
 	Sealer *Sealer
 	Tokens *Tokens
 	Log    *slog.Logger
+	// Access joins what is recorded at the same time into one transaction. Without
+	// it each row has one of its own.
+	Access *AccessWriter
 	// Changed is told of every mission right after a change of it was stored.
 	// It must not block.
 	Changed func(*Mission)
@@ -122,9 +125,12 @@ func (s *Service) Do(ctx context.Context, p *Principal, id uuid.UUID, commands .
 	}
 	apply := func(m *Mission) error {
 		for i, c := range commands {
-			c.By = p.Role.Reason()
+			c.By, c.Subject = p.Role.Reason(), p.Subject
 			if p.Role == AgentRole {
 				c.Agent = p.Agent
+			}
+			if c.Agent != "" {
+				c.Pseudonym = s.Pseudonym(p.Tenant, c.Agent)
 			}
 			if err := m.Apply(c, m.ReadAt); err != nil {
 				return &CommandError{i, err}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 // Store keeps everything that must survive a crash, and judges pings. Both
@@ -72,7 +73,8 @@ type Store interface {
 	// alter it; then stores what changed: state, plan, agents, windows. In the
 	// same transaction it removes each agent's positions from Agent.Trim on,
 	// counted in Agent.Removed, and the latest position of every agent without
-	// an open window. It raises Revision if anything changed.
+	// an open window, and adds Mission.Log to the access log. It raises Revision
+	// if anything but that changed.
 	//
 	// An error of change is returned as it is and nothing is stored. change
 	// may be called more than once. ErrLocated if a window would overlap one
@@ -171,6 +173,41 @@ type Store interface {
 	// PurgeReceipts removes receipts, of all tenants, whose life is over, the
 	// oldest first and at most limit, and returns how many.
 	PurgeReceipts(ctx context.Context, limit int) (int, error)
+
+	// LogAccess adds rows to the access log, whichever their tenants, all of
+	// them or none, dated by the store's clock. It sets the ID of those that
+	// have none. ErrExists for an ID that is taken.
+	LogAccess(ctx context.Context, batch []Access) error
+	// AccessLog lists the rows of a tenant that f selects in the order of their
+	// ids, which is that of time but for the drift of the nodes' clocks,
+	// beginning after the id given, which need not be that of a row (zero: at
+	// the first).
+	AccessLog(ctx context.Context, tenant string, f AccessFilter, after uuid.UUID, limit int) ([]Access, error)
+
+	// AccessState says how the access log stands, whichever its tenants.
+	AccessState(ctx context.Context) (AccessState, error)
+	// GrowAccessTree lets one caller at a time, of all nodes, give leaves to rows
+	// of the access log that have none: in one transaction it takes at most limit
+	// of them in the order of their ids, lets grow compute what is to be stored,
+	// and stores that. It returns how many rows it were: none, without asking
+	// grow, if all have a leaf or another caller is about it. An error of grow
+	// is returned as it is and nothing is stored.
+	GrowAccessTree(ctx context.Context, limit int, grow func(g *AccessGrowth) error) (int, error)
+	// AccessRows returns rows of all tenants that have a leaf, in the order of
+	// their leaves, from that one on. What cannot be read of a row, because
+	// somebody changed it, is said in Damaged.
+	AccessRows(ctx context.Context, from int64, limit int) ([]LoggedAccess, error)
+	// AccessHashes returns stored hashes of the tree by their index. Those that
+	// are missing are left out.
+	AccessHashes(ctx context.Context, indexes []int64) (map[int64]tlog.Hash, error)
+	// AccessCheckpoints returns signed checkpoints whose tree has more leaves than
+	// after, the smallest first. Of past days the last one is kept.
+	AccessCheckpoints(ctx context.Context, after int64, limit int) ([]string, error)
+	// PurgeAccess removes rows of the access log that lie before the newest
+	// checkpoint that is AccessMonths old, the oldest first, and checkpoints that
+	// no longer say anything, of each at most limit. It returns how many it
+	// removed of what it removed more of. The hashes stay.
+	PurgeAccess(ctx context.Context, limit int) (int, error)
 
 	// Close releases what the store holds.
 	Close() error

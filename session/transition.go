@@ -2,8 +2,11 @@ package session
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // Action names a change of a mission.
@@ -34,8 +37,13 @@ const (
 // Command asks for one action.
 type Command struct {
 	Action Action
-	By     Reason    // ByAgent, ByPlatform or ByOperator
-	Agent  string    // who acts if ByAgent; otherwise whom the action concerns
+	By     Reason // ByAgent, ByPlatform or ByOperator
+	Agent  string // who acts if ByAgent; otherwise whom the action concerns
+	// Subject and Pseudonym are what the access log is to say of who asks, and
+	// of the agent.
+	Subject   uuid.UUID
+	Pseudonym string
+
 	Alias  string    // of AddAgent; "" for the next free one
 	At     time.Time // of End and PauseAgent: when it took effect; zero or ahead of now: now
 	EndsAt time.Time // of Extend
@@ -89,17 +97,18 @@ func (m *Mission) Settle(now time.Time) bool {
 	if m.State.Over() || now.Before(m.Deadline) {
 		return false
 	}
-	reason := ByDeadline
+	reason, logged := ByDeadline, AccessDeadline
 	if m.State == Scheduled {
-		reason = ByMissed
+		reason, logged = ByMissed, AccessMissed
 	}
 	m.end(reason, m.Deadline)
+	m.Log = append(m.Log, Access{Action: logged})
 	return true
 }
 
 // Apply carries out one command at the store's time now, or returns why not
 // and leaves m as Settle leaves it. Repeating a command that took effect
-// changes nothing and is no error.
+// changes nothing and is no error. What changed something is added to Log.
 //
 // It returns ErrNotFound for an agent who is not on the mission, ErrForbidden
 // and ErrAgentPause by who asks, ErrState and ErrTooEarly by the mission's
@@ -120,7 +129,12 @@ func (m *Mission) Apply(c Command, now time.Time) error {
 	case !slices.Contains(r.do, m.State):
 		return ErrState.Because("a mission that is %s cannot %s", m.State, c.Action.verb())
 	}
-	return m.carryOut(c, now)
+	before := m.Clone()
+	err := m.carryOut(c, now)
+	if err == nil && !reflect.DeepEqual(before, m) {
+		m.Log = append(m.Log, Access{Role: Role(c.By), Subject: c.Subject, Action: recorded[c.Action], Agent: c.Pseudonym})
+	}
+	return err
 }
 
 func (a Action) verb() string {

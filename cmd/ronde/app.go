@@ -96,6 +96,7 @@ func (a *app) start(ctx context.Context) (err error) {
 		Sealer: session.NewSealer(root, ring),
 		Tokens: session.NewTokens(ring, a.now),
 		Log:    a.log,
+		Access: session.NewAccessWriter(store),
 	}
 	a.keepTidy()
 	hub := tracker.New(tracker.Options{

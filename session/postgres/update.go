@@ -78,6 +78,9 @@ func persist(ctx context.Context, tx pgx.Tx, before, m *session.Mission) error {
 	if err := trim(ctx, tx, m); err != nil {
 		return err
 	}
+	if err := logChanges(ctx, tx, m); err != nil {
+		return err
+	}
 	if reflect.DeepEqual(before, m) {
 		return nil
 	}
@@ -107,6 +110,20 @@ func persist(ctx context.Context, tx pgx.Tx, before, m *session.Mission) error {
 				AND w.closed IS NULL AND w.opened <= l.at)`, m.Tenant, m.ID)
 	}
 	return tx.SendBatch(ctx, &b).Close()
+}
+
+// logChanges adds what m.Log says to the access log, and consumes it.
+func logChanges(ctx context.Context, tx pgx.Tx, m *session.Mission) error {
+	rows := m.Log
+	m.Log = nil
+	if len(rows) == 0 {
+		return nil
+	}
+	for i := range rows {
+		rows[i].Tenant, rows[i].Mission = m.Tenant, m.ID
+	}
+	_, err := tx.Exec(ctx, putAccess, accessArguments(rows)...)
+	return err
 }
 
 // trim removes the positions that Trim of the agents names, and counts them.

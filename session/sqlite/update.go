@@ -29,6 +29,9 @@ func (s *Store) UpdateMission(ctx context.Context, tenant string, id uuid.UUID, 
 		if err := t.trim(after); err != nil {
 			return err
 		}
+		if err := t.logChanges(after); err != nil {
+			return err
+		}
 		if reflect.DeepEqual(before, after) {
 			updated = before
 			return nil
@@ -44,6 +47,16 @@ func (s *Store) UpdateMission(ctx context.Context, tenant string, id uuid.UUID, 
 		return nil, err
 	}
 	return updated, nil
+}
+
+// logChanges adds what m.Log says to the access log, and consumes it.
+func (t *tx) logChanges(m *session.Mission) error {
+	rows := m.Log
+	m.Log = nil
+	for i := range rows {
+		rows[i].Tenant, rows[i].Mission = m.Tenant, m.ID
+	}
+	return t.logAccess(rows)
 }
 
 // trim removes the positions that lie at or after each agent's Trim, counts

@@ -80,6 +80,9 @@ func testIsolation(w *world) {
 		{"RevokeAPIKey", func(_, _, id uuid.UUID) (any, error) {
 			return nil, w.Store.RevokeAPIKey(w.Context(), stranger, id)
 		}, session.ErrNotFound},
+		{"AccessLog", func(id, _, _ uuid.UUID) (any, error) {
+			return w.Store.AccessLog(w.Context(), stranger, session.AccessFilter{Mission: id}, uuid.Nil, 10)
+		}, nil},
 		{"APIKeys", func(_, _, _ uuid.UUID) (any, error) {
 			return w.Store.APIKeys(w.Context(), stranger)
 		}, nil},

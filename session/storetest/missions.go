@@ -150,7 +150,7 @@ func testUpdateMission(w *world) {
 		for i := range want.Agents {
 			want.Agents[i].Trim = time.Time{}
 		}
-		want.Revision, want.ReadAt = got.Revision, got.ReadAt
+		want.Revision, want.ReadAt, want.Log = got.Revision, got.ReadAt, nil
 		if !reflect.DeepEqual(got, want) {
 			w.Errorf("%s: stored\n%+v, want\n%+v", c.Action, got, want)
 		}

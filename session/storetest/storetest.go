@@ -60,6 +60,9 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		{"Receipts", testReceipts},
 		{"ReceiptsRefused", testReceiptsRefused},
 		{"ReceiptsLife", testReceiptsLife},
+		{"AccessLog", testAccessLog},
+		{"AccessFilters", testAccessFilters},
+		{"AccessOfMissions", testAccessOfMissions},
 		{"Isolation", testIsolation},
 
 		{"CreateMission", testCreateMission},
