@@ -17,6 +17,8 @@ type Service struct {
 	Sealer *Sealer
 	Tokens *Tokens
 	Log    *slog.Logger
+	// Installation is what the privacy policy says of the installation.
+	Installation Installation
 	// Access joins what is recorded at the same time into one transaction. Without
 	// it each row has one of its own.
 	Access *AccessWriter

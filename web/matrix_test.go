@@ -61,6 +61,10 @@ func (w *world) sample(name string) sample {
 	case "acknowledgeNotice":
 		w.call("PUT", "/v1/notice", "platform", `{"text":"We locate you during missions."}`).want(200, "")
 		return sample{"/v1/agents/badge-17/notice", `{"version":1}`}
+	case "getPolicy":
+		return sample{"/v1/policy", ""}
+	case "policyPage":
+		return sample{"/policy", ""}
 	case "agentSocket":
 		return sample{"/v1/agent", ""}
 	case "liveSocket":
@@ -180,6 +184,10 @@ func expect(r *web.Route, credential string) (status int, code string) {
 			return 403, "forbidden"
 		}
 		return success, ""
+	case "agent token":
+		if slices.Contains(r.Roles, session.AgentRole) {
+			return success, ""
+		}
 	case "revoked":
 		return 401, "token_revoked"
 	case "foreign": // a platform key, of a tenant that has nothing
@@ -222,7 +230,8 @@ func TestWhoMayWhat(t *testing.T) {
 		"createAgentToken": staff, "revokeAgentTokens": staff, "createLink": staff, "listLinks": staff, "revokeLink": staff,
 		"getProgress": staff, "getTrack": platform, "getReport": staff, "publishNotice": platform, "getNotice": keys, "acknowledgeNotice": staff,
 		"agentSocket": "agent doctor", "liveSocket": "viewer doctor", "liveEvents": "viewer doctor",
-		"getOpenAPI": "", "home": "", "livePage": "", "docsPage": "", "asset": "", "icon": "",
+		"getPolicy":  "platform operator auditor agent",
+		"getOpenAPI": "", "policyPage": "", "home": "", "livePage": "", "docsPage": "", "asset": "", "icon": "",
 	}
 	for _, r := range web.Routes() {
 		var roles []string

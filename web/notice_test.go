@@ -43,7 +43,9 @@ func TestNoticeInParts(t *testing.T) {
 		publish(func(n map[string]string) { delete(n, member) }).want(422, "invalid:"+member)
 		publish(func(n map[string]string) { n[member] = "a\u202eb" }).want(422, "invalid:"+member)
 	}
-	publish(func(n map[string]string) { n["purpose"], n["rights"] = strings.Repeat("x", 15_000), strings.Repeat("y", 15_000) }).
+	publish(func(n map[string]string) {
+		n["purpose"], n["rights"] = strings.Repeat("x", 15_000), strings.Repeat("y", 15_000)
+	}).
 		want(422, "invalid:text")
 	two := publish(func(n map[string]string) { delete(n, "rights"); n["text"] = "Notre avis." }).want(200, "").json()
 	if two["version"] != 2.0 || two["text"] != "Notre avis." || two["purpose"] != wholeNotice["purpose"] || two["rights"] != nil {

@@ -68,6 +68,7 @@ var tags = []*huma.Tag{
 	tag("links", "Links", "What a client watches one mission through."),
 	tag("agents", "Agents", "By the tenant's own names for them."),
 	tag("notice", "Privacy notice", "What agents acknowledge before anything of theirs is stored."),
+	tag("policy", "Privacy policy", "What is kept of people, why and for how long, made from the running configuration."),
 	tag("agent", "Agent's socket", "How a phone sends positions."),
 	tag("live", "Live view", "How a client's page watches a mission."),
 	tag("openapi", "This document", "For programs."),

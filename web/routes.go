@@ -57,6 +57,8 @@ var (
 	platform = []session.Role{session.Platform}
 	staff    = []session.Role{session.Platform, session.Operator}
 	anyKey   = keyRoles
+	// An agent has a right to the policy.
+	readers = append(slices.Clone(anyKey), session.AgentRole)
 	// A doctor may see whether the sockets can be reached, and nothing else.
 	agents  = []session.Role{session.AgentRole, session.Doctor}
 	viewers = []session.Role{session.Viewer, session.Doctor}
@@ -116,6 +118,9 @@ func Routes() []Route {
 		{Method: "POST", Path: "/v1/agents/{agent}/notice", Name: "acknowledgeNotice", Summary: "Record that an agent acknowledged the privacy notice outside Ronde",
 			Roles: staff, bind: operation((*Server).acknowledgeNotice)},
 
+		{Method: "GET", Path: "/v1/policy", Name: "getPolicy", Summary: "Read what is done with people's data here: made from the running configuration",
+			Roles: readers, bind: operation((*Server).getPolicy)},
+
 		{Method: "GET", Path: "/v1/agent", Kind: AgentSocket, Name: "agentSocket", Summary: "The socket of an agent's phone, subprotocol ronde.agent.v1",
 			Roles: agents, Status: http.StatusSwitchingProtocols, bind: socket},
 		{Method: "GET", Path: "/v1/live", Kind: LiveSocket, Name: "liveSocket", Summary: "The socket of a client's page, subprotocol ronde.live.v1",
@@ -129,6 +134,8 @@ func Routes() []Route {
 			Public: true, bind: plain((*Server).serveHome)},
 		{Method: "GET", Path: "/live", Kind: Page, Name: "livePage", Summary: "The client's page",
 			Public: true, bind: built("live.html")},
+		{Method: "GET", Path: "/policy", Kind: Page, Name: "policyPage", Summary: "The privacy policy, to read and print",
+			Public: true, bind: plain((*Server).servePolicy)},
 		{Method: "GET", Path: "/docs", Kind: Page, Name: "docsPage", Summary: "The API, to read",
 			Public: true, bind: built("docs.html")},
 		{Method: "GET", Path: "/assets/{file}", Kind: Page, Name: "asset", Summary: "A file of the pages",

@@ -97,6 +97,8 @@ func (a *app) start(ctx context.Context) (err error) {
 		Tokens: session.NewTokens(ring, a.now),
 		Log:    a.log,
 		Access: session.NewAccessWriter(store),
+
+		Installation: installationOf(a.config),
 	}
 	a.keepTidy()
 	hub := tracker.New(tracker.Options{

@@ -43,7 +43,10 @@ Examples:
 // Run rotates.
 func (cmd keysRotate) Run(ctx context.Context, c configs.Config, s streams) error {
 	var r rotation
-	err := withKeyring(ctx, c, func(ring session.Keyring) (err error) {
+	err := withKeyring(ctx, c, func(store session.Store, ring session.Keyring) (err error) {
+		if err := store.LogAccess(ctx, []session.Access{{Action: session.AccessKeysRotate}}); err != nil {
+			return err
+		}
 		r, err = rotate(ctx, ring, time.Now())
 		return err
 	})
@@ -117,7 +120,7 @@ func (r *rotation) print(s streams) error {
 }
 
 // withKeyring opens the keyring that seals what is in the store, and closes both afterwards.
-func withKeyring(ctx context.Context, c configs.Config, do func(session.Keyring) error) error {
+func withKeyring(ctx context.Context, c configs.Config, do func(session.Store, session.Keyring) error) error {
 	root, err := rootSecret(c)
 	if err != nil {
 		return err
@@ -131,6 +134,6 @@ func withKeyring(ctx context.Context, c configs.Config, do func(session.Keyring)
 			return err
 		}
 		defer func() { err = errors.Join(err, ring.Close()) }()
-		return do(ring)
+		return do(store, ring)
 	})
 }
