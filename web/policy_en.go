@@ -17,7 +17,7 @@ var policyEN = policyText{
 	NoProcessor:  "Whoever runs this server on behalf of the controller is its processor (GDPR, article 28). This installation does not say who that is: the controller has to tell you.",
 	Contact:      "Write to: {contact}",
 	NoContact:    "This installation gives no address to write to: write to the controller.",
-	When:         "A position is accepted only while a mission is active and the agent is not on a pause: nothing from before, between or after is stored or shown. A mission ends by itself at its deadline, and locates nobody for longer than {mission_hours} hours. Unless a mission says otherwise, at most one position in {interval_seconds} s is kept.",
+	When:         "A position is accepted only while a mission is active and the agent is not on a pause: nothing from before, between or after is stored or shown. A mission ends by itself at its deadline, and locates nobody for longer than {mission_hours} hours. Unless a mission says otherwise, at most one position in {interval_seconds} s is kept.",
 	Fields: map[string]policyField{
 		"timestamp": {"Time of the position", "to tell whether it lies inside the mission, and to show its age"},
 		"latitude":  {"Latitude", "to follow the mission and show when the agent arrives"},
@@ -66,7 +66,7 @@ var policyEN = policyText{
 	},
 	Assessment: "Locating people at work is likely to need a data-protection impact assessment (GDPR, article 35). It is the controller's to make, and this server cannot make it. These are the facts for it:",
 	Facts: []string{
-		"Systematic location of identified workers, at most once in {interval_seconds} s by default, for at most {mission_hours} hours without a pause.",
+		"Systematic location of identified workers, at most once in {interval_seconds} s by default, for at most {mission_hours} hours without a pause.",
 		"Tracks of {retention_days} days by default, {max_days} at most, {proof_days} for proof; records name people for {record_months} months; access log of {access_months} months.",
 		"What is not collected: positions outside missions and during pauses, contents of the phone, contacts, other applications.",
 		"Remaining risks: whoever holds the root secret and both databases can read tracks that have not expired; a client can copy what their screen shows.",

@@ -61,7 +61,7 @@ func TestPolicyIsTheTruth(t *testing.T) {
 		{
 			session.Installation{Operator: "Hébergeur <SARL>", Contact: "dpo@example.org", HTTPS: true, Private: true, KeysApart: true},
 			[]string{"Hébergeur <SARL> runs this server", "Write to: dpo@example.org", "over TLS alone", "nothing leaves a machine without TLS", "in another database"},
-			[]string{"Hébergeur <SARL> exploite ce serveur", "Pour écrire : dpo@example.org", "que par TLS", "rien ne quitte une machine sans TLS", "dans une autre base"},
+			[]string{"Hébergeur <SARL> exploite ce serveur", "Pour écrire : dpo@example.org", "que par TLS", "rien ne quitte une machine sans TLS", "dans une autre base"},
 			[]string{"WITHOUT TLS", "not say who"}, []string{"SANS TLS", "ne dit pas qui"}, "Hébergeur <SARL>", "dpo@example.org",
 		},
 	} {
@@ -111,7 +111,7 @@ func TestPolicyNamesTheTerms(t *testing.T) {
 	policy, page := w.policyIn("en")
 	for _, text := range []string{said(policy), page} {
 		for _, s := range []string{
-			"30 days after it began by default, at most 60; at most 365", "12 months", "24 hours", "72 hours", "one position in 1 s", "60 minutes after",
+			"30 days after it began by default, at most 60; at most 365", "12 months", "24 hours", "72 hours", "one position in 1 s", "60 minutes after",
 		} {
 			if !strings.Contains(text, s) {
 				t.Errorf("%q is not said", s)
