@@ -17,6 +17,11 @@ type Config struct {
 	Keys           string // file:, file:PATH or postgres://…
 	RootSecretFile string // 32 bytes in hex; empty until resolved: a file in Data
 	LogLevel       string // debug, info, warn or error
+
+	// Who runs the installation, for the privacy policy.
+
+	OperatorName    string
+	OperatorContact string // an address that people can write to
 }
 
 // Default returns the settings of a fresh installation: everything embedded, nothing reachable from another machine.
@@ -51,6 +56,8 @@ var fields = []field{
 	{"keys", func(c *Config) *string { return &c.Keys }, checkKeys},
 	{"root-secret-file", func(c *Config) *string { return &c.RootSecretFile }, nil},
 	{"log-level", func(c *Config) *string { return &c.LogLevel }, checkLogLevel},
+	{"operator-name", func(c *Config) *string { return &c.OperatorName }, checkLine},
+	{"operator-contact", func(c *Config) *string { return &c.OperatorContact }, checkLine},
 }
 
 // Names returns the names of all settings in the order in which they are shown.

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Validate returns nil when every setting obeys its rule, otherwise one error that names each setting that does not
@@ -146,6 +148,15 @@ func checkKeys(value string) error {
 func checkPath(path string) error {
 	if strings.HasPrefix(path, "//") {
 		return errors.New("must name a path right after the colon, without //")
+	}
+	return nil
+}
+
+// checkLine accepts what a person reads on one line.
+func checkLine(value string) error {
+	if !utf8.ValidString(value) || utf8.RuneCountInString(value) > 200 ||
+		strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }) {
+		return errors.New("must be one line of at most 200 characters, without control or formatting characters")
 	}
 	return nil
 }

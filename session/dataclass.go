@@ -73,7 +73,8 @@ func ColumnClasses() map[string]Class {
 			"mission_agents": {"agent", "alias"},
 			"windows":        {"agent"},
 			"refusals":       {"agent"},
-			"links":          {"id", "tenant", "mission", "profile", "trail", "label", "max_viewers", "created_at", "expires_at", "revoked_at"},
+			"links":          {"id", "tenant", "mission", "profile", "trail", "label", "max_viewers", "created_at", "expires_at", "revoked_at", "opened", "last_opened_at"},
+			"viewers":        {"link", "node", "tenant", "mission", "count"},
 		},
 		ClassAcknowledgement: {"acknowledgements": {"tenant", "agent", "version", "acknowledged_at"}},
 		ClassReceipts:        {"receipts": {"tenant", "id", "mission", "expires_at", "sealed"}},
@@ -83,12 +84,16 @@ func ColumnClasses() map[string]Class {
 		ClassTenant: {
 			"tenants":  {"name", "created_at", "mission_months"},
 			"api_keys": {"id", "tenant", "role", "label", "hash", "created_at", "revoked_at"},
-			"notices":  {"tenant", "version", "text", "published_at"},
+			"notices":  {"tenant", "version", "text", "published_at", "controller", "purpose", "legal_basis", "recipients", "retention", "rights"},
 		},
 		ClassInstallation: {
-			"keyring":      {"one", "id"},
-			"expiry":       {"one", "before"},
-			"ronde_schema": {"id", "version_id", "is_applied", "tstamp"},
+			"access_hashes":      {"place", "hash"},
+			"access_checkpoints": {"size", "signed_at", "note"},
+			"erasures":           {"number", "done_at", "missions", "positions", "refusals", "acknowledgements", "links", "api_keys", "notices"},
+			"nodes":              {"id", "until"},
+			"keyring":            {"one", "id"},
+			"expiry":             {"one", "before"},
+			"ronde_schema":       {"id", "version_id", "is_applied", "tstamp"},
 		},
 	} {
 		for table, columns := range tables {

@@ -37,9 +37,6 @@ type Keyring interface {
 	// DestroyHoldSalt destroys the salt of a hold, for good: none is made for it
 	// again. Repeating it, or destroying one that was never made, is harmless.
 	DestroyHoldSalt(ctx context.Context, hold uuid.UUID) error
-	// SigningKeys returns all keys that verify tokens, the newest first; the
-	// newest signs. Without any it makes the first.
-	SigningKeys(ctx context.Context) ([]SigningKey, error)
 	// DestroyTenantSalts destroys every salt of a tenant, whichever day it
 	// expires, and returns how many it destroyed. A salt of that tenant that is
 	// asked for later is a new one. Repeating it is harmless.
@@ -55,6 +52,19 @@ type Keyring interface {
 	// PurgeTombstones removes tombstones set before a time, but never the newest
 	// of all, which says where numbers go on. It returns how many it removed.
 	PurgeTombstones(ctx context.Context, before time.Time) (int, error)
+	// SigningKeys returns all keys that verify tokens, the newest first: none if
+	// none was ever made.
+	SigningKeys(ctx context.Context) ([]SigningKey, error)
+	// EnsureSigningKey is SigningKeys, but without any it makes the first. Of
+	// several callers at once, all get the same.
+	EnsureSigningKey(ctx context.Context) ([]SigningKey, error)
+	// RotateSigningKey makes a new signing key and returns all of them. Of
+	// several callers at once, one makes it and all get it.
+	RotateSigningKey(ctx context.Context) ([]SigningKey, error)
+	// RemoveSigningKeys removes keys for good: whatever they signed is void. The
+	// newest stays, whether named or not, and what is not there is ignored. It
+	// returns how many it removed.
+	RemoveSigningKeys(ctx context.Context, ids ...string) (int, error)
 	// Close releases what the keyring holds.
 	Close() error
 }

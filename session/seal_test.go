@@ -104,6 +104,17 @@ func (r *fakeRing) HoldSalt(context.Context, uuid.UUID, bool) ([]byte, error) {
 }
 
 func (r *fakeRing) DestroyHoldSalt(context.Context, uuid.UUID) error { return session.ErrUnavailable }
+func (r *fakeRing) EnsureSigningKey(ctx context.Context) ([]session.SigningKey, error) {
+	return r.SigningKeys(ctx)
+}
+
+func (r *fakeRing) RotateSigningKey(context.Context) ([]session.SigningKey, error) {
+	return nil, errors.ErrUnsupported
+}
+
+func (r *fakeRing) RemoveSigningKeys(context.Context, ...string) (int, error) {
+	return 0, errors.ErrUnsupported
+}
 
 func (r *fakeRing) Close() error { return nil }
 

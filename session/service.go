@@ -17,6 +17,8 @@ type Service struct {
 	Sealer *Sealer
 	Tokens *Tokens
 	Log    *slog.Logger
+	// Installation is what the privacy policy says of the installation.
+	Installation Installation
 	// Access joins what is recorded at the same time into one transaction. Without
 	// it each row has one of its own.
 	Access *AccessWriter
@@ -28,6 +30,11 @@ type Service struct {
 // tokenGrace is how long a link and an agent token outlive the end that is
 // possible when they are made: long enough to be told that the mission is over.
 const tokenGrace = time.Hour
+
+// MaxTokenLife is the longest that any token is valid: that of an agent for a
+// mission as far ahead as one may be planned. Tokens.Issue makes none that lives
+// longer.
+const MaxTokenLife = maxAdvance + MaxDuration + tokenGrace
 
 // maxAdvance is how far ahead a mission may be planned.
 const maxAdvance = 366 * 24 * time.Hour

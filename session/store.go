@@ -53,7 +53,7 @@ type Store interface {
 	// was ever published.
 	Notice(ctx context.Context, tenant string) (Notice, error)
 	// PublishNotice stores n under the next version and returns it.
-	PublishNotice(ctx context.Context, tenant string, text string) (Notice, error)
+	PublishNotice(ctx context.Context, tenant string, n Notice) (Notice, error)
 	// Acknowledge records that the agent acknowledged that version of the
 	// notice. ErrNotFound for a version that was never published. Repeating it,
 	// or acknowledging an older version afterwards, is harmless.
@@ -157,6 +157,19 @@ type Store interface {
 	// RevokeLink revokes a link and raises its mission's Revision; repeating it
 	// is harmless. It returns the mission's id. ErrNotFound.
 	RevokeLink(ctx context.Context, tenant string, id uuid.UUID) (mission uuid.UUID, err error)
+
+	// Attend renews the lease of a node, by which its viewers count, for another
+	// AttendanceLife. If that has lapsed, or is about to, nothing that Watch
+	// granted to the node holds any more: Attend makes a new node and returns its
+	// id in place of the other.
+	Attend(ctx context.Context, node uuid.UUID) (uuid.UUID, error)
+	// Watch sets how many viewers a node has at links, each at once, and counts
+	// the New ones that are granted as openings of the link. It grants what all
+	// nodes whose lease holds stay within Link.MaxViewers with. Attendances are
+	// judged each on its own, in one transaction; those of a link that another
+	// holds locked are Locked, and stall nobody. A link must not be there twice.
+	// ErrNotFound, and nothing is stored, if the node's lease has lapsed.
+	Watch(ctx context.Context, node uuid.UUID, batch []*Attendance) error
 
 	// CreateOnce stores the mission or link of c as CreateMission and CreateLink
 	// do, and the receipt that c.Seal then returns, in one transaction, for
@@ -305,6 +318,9 @@ type News struct {
 	// Newest holds, for watched missions, the newest position of every agent
 	// with an open window, out of that window: see Store.Latest.
 	Newest []Newest
+	// Viewers holds, for every mission that is watched, how many do so at each
+	// node whose lease holds.
+	Viewers []Viewers
 }
 
 // Newest says up to when an agent's positions are stored.
@@ -361,11 +377,44 @@ type Link struct {
 	CreatedAt  time.Time
 	ExpiresAt  time.Time
 	RevokedAt  time.Time // zero: valid
+
+	// Kept by Watch:
+
+	Opened       int64     // how often it was
+	LastOpenedAt time.Time // zero: never
+	Watching     int       // viewers now, over all nodes
 }
 
-// Notice is a version of a tenant's privacy notice.
-type Notice struct {
-	Version     int // from 1
-	Text        string
-	PublishedAt time.Time
+// AttendanceLife is how long a node's viewers count after it last said that it is
+// there: until then, what a node that died had let in is taken.
+const AttendanceLife = 15 * time.Second
+
+// Attendance is how many watch through one link at one node.
+type Attendance struct {
+	Tenant string
+	Link   uuid.UUID
+	Want   int // all that are or would be there
+	New    int // those of them that are not there yet
+
+	// Set by Watch:
+
+	Granted int // at most Want
+	Verdict AttendanceVerdict
+}
+
+// AttendanceVerdict says what became of an Attendance.
+type AttendanceVerdict int8
+
+// The verdicts on attendances.
+const (
+	AttendanceJudged  AttendanceVerdict = iota + 1
+	AttendanceLocked                    // ask again: another held the link
+	AttendanceUnknown                   // there is no such link
+)
+
+// Viewers is how many watch a mission at one node.
+type Viewers struct {
+	Mission uuid.UUID
+	Node    uuid.UUID
+	Count   int
 }

@@ -75,6 +75,9 @@ func (t *Tokens) Issue(ctx context.Context, p Principal) (string, error) {
 	if c.Expires <= p.Issued.Unix() {
 		return "", ErrInvalid.At("expires").Because("must lie after the time of issue")
 	}
+	if p.Expires.Sub(p.Issued) > MaxTokenLife {
+		return "", ErrInvalid.At("expires").Because("must lie within %d days of the time of issue", MaxTokenLife/(24*time.Hour))
+	}
 	key, err := t.keys.signer(ctx)
 	if err != nil {
 		return "", err

@@ -14,6 +14,10 @@ import (
 const (
 	keysFresh   = 30 * time.Second
 	keysOverlap = time.Minute
+	// keysTrusted is how long a node goes on signing with the keys that it knows
+	// when it cannot read the keyring: until then, a key that others have given up
+	// may still be in use somewhere.
+	keysTrusted = 24 * time.Hour
 	// keysRetry is the least time between two reads, so that made-up key ids
 	// do not become load on the keyring.
 	keysRetry = time.Second
@@ -71,6 +75,9 @@ func (k *signingKeys) signer(ctx context.Context) (signer, error) {
 	if len(set.keys) == 0 {
 		return signer{}, ErrUnavailable.Because("the keyring has no signing key")
 	}
+	if !recent(k.now(), set.read, keysTrusted) {
+		return signer{}, ErrUnavailable.Because("the keyring could not be read for %d hours, and its keys may have been removed", keysTrusted/time.Hour)
+	}
 	settled := k.now().Add(-keysOverlap)
 	for _, key := range set.keys {
 		if !key.created.After(settled) {
@@ -119,7 +126,7 @@ func (k *signingKeys) refresh(ctx context.Context) *keySet {
 	}
 	set := &keySet{read: now, tried: now}
 	var found []SigningKey
-	if found, set.err = k.ring.SigningKeys(ctx); set.err == nil {
+	if found, set.err = k.ring.EnsureSigningKey(ctx); set.err == nil {
 		set.err = set.fill(found)
 	}
 	if set.err != nil {

@@ -167,7 +167,7 @@ var ackScenes = []struct {
 		s.pause()
 		s.send("1@1 2@2")
 		s.expect("retry paused")
-		_, err := s.service.PublishNotice(s.t.Context(), staff, "Nouvelle notice.")
+		_, err := s.service.PublishNotice(s.t.Context(), staff, session.Notice{Text: "Nouvelle notice."})
 		must(s.t, err)
 		s.resume()
 		s.send("1@1")

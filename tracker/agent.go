@@ -187,7 +187,7 @@ func (c *agentConn) enter() error {
 	r.agents[c.principal.Agent] = c
 	c.send(encodeHello(r.mission, c.principal.Agent, notice, r.storeTime()))
 	if r.viewers > 0 {
-		c.send(encodeViewers(r.viewers))
+		c.send(encodeViewers(r.viewers + r.elsewhere))
 	}
 	c.hub.announce(c.announcement())
 	return nil

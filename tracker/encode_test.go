@@ -43,10 +43,12 @@ func with(change func(m *session.Mission)) *session.Mission {
 
 // bareHub is a hub that serves nothing: what a room needs of one.
 func bareHub() *Hub {
-	return &Hub{
+	h := &Hub{
 		metrics: newMetrics(prometheus.NewRegistry()), log: slog.New(slog.DiscardHandler),
 		ctx: context.Background(), bus: new(MemBus), start: time.Now(), now: time.Now, rooms: map[uuid.UUID]*room{},
 	}
+	h.turnstile = newTurnstile(h)
+	return h
 }
 
 // bareRoom is a room of the mission, confirmed just now, outside any hub.

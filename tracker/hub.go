@@ -117,11 +117,12 @@ type Hub struct {
 	draining chan struct{} // closed when Close begins, for what is in no room
 	closings *closings
 
-	start  time.Time // what leases are measured from
-	stalls stalls
-	opens  singleflight.Group
-	kick   chan struct{}       // holds one token while a room asks to be reconciled
-	fills  *semaphore.Weighted // bounds the refills that run at once
+	start     time.Time // what leases are measured from
+	stalls    stalls
+	turnstile *turnstile
+	opens     singleflight.Group
+	kick      chan struct{}       // holds one token while a room asks to be reconciled
+	fills     *semaphore.Weighted // bounds the refills that run at once
 
 	mu     sync.Mutex
 	closed bool                // guarded by mu
@@ -143,9 +144,11 @@ func New(o Options) *Hub {
 		fills: semaphore.NewWeighted(maxFills),
 	}
 	h.closings = newClosings(h)
+	h.turnstile = newTurnstile(h)
 	h.recorder = newRecorder(o.Service, max(1, o.Shards), h.metrics, o.Log, h.recorded)
 	h.service.Changed = h.missionChanged // before anything runs that changes missions
 	h.loops.Go(func() { h.recorder.run(recording) })
+	h.loops.Go(h.turnstile.run)
 	h.loops.Go(h.reconcileLoop)
 	h.loops.Go(h.closings.run)
 	h.loops.Go(func() { h.every(reconcileEvery, h.closeDue) })

@@ -99,6 +99,11 @@ func (n *node) caller(p *session.Principal) string {
 	defer n.mu.Unlock()
 	id := uuid.NewString()
 	n.principals[id] = p
+	if p != nil && p.Role == session.Viewer && p.Mission != uuid.Nil { // or it is the same link again
+		_ = n.store.CreateLink(n.t.Context(), session.Link{
+			ID: p.Subject, Tenant: p.Tenant, Mission: p.Mission, View: p.View, MaxViewers: p.Viewers, CreatedAt: time.Now(), ExpiresAt: p.Expires,
+		})
+	}
 	return "?as=" + id
 }
 

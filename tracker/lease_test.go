@@ -36,6 +36,10 @@ type brittle struct {
 	stuck     atomic.Bool  // Latest answers when nobody waits any more
 
 	logging atomic.Pointer[func(batch []session.Access) error] // called before rows of the access log are written
+
+	lost    atomic.Bool  // Watch does what it is asked and says that it may not have
+	watches atomic.Int64 // calls of Watch
+	mute    atomic.Bool  // Watch alone fails
 }
 
 func (b *brittle) LogAccess(ctx context.Context, batch []session.Access) error {
@@ -80,6 +84,25 @@ func (b *brittle) News(ctx context.Context, known []session.Known) (session.News
 		return session.News{}, errDown
 	}
 	return b.Store.News(ctx, known)
+}
+
+func (b *brittle) Attend(ctx context.Context, node uuid.UUID) (uuid.UUID, error) {
+	if b.down.Load() {
+		return uuid.Nil, errDown
+	}
+	return b.Store.Attend(ctx, node)
+}
+
+func (b *brittle) Watch(ctx context.Context, node uuid.UUID, batch []*session.Attendance) error {
+	if b.down.Load() || b.mute.Load() {
+		return errDown
+	}
+	b.watches.Add(1)
+	err := b.Store.Watch(ctx, node, batch)
+	if b.lost.Load() {
+		return errDown
+	}
+	return err
 }
 
 func (b *brittle) Due(ctx context.Context, limit int) ([]session.Ref, error) {
@@ -212,8 +235,17 @@ func (w *world) watch() {
 			})
 		})
 	}
+	w.link(w.viewer.principal.Subject, 0)
 	ok(w.t, w.hub.watch(w.viewer))
 	synctest.Wait()
+}
+
+// link makes a link to the mission that allows so many viewers.
+func (w *world) link(id uuid.UUID, most int) {
+	now := time.Now()
+	ok(w.t, w.store.CreateLink(w.t.Context(), session.Link{
+		ID: id, Tenant: "acme", Mission: w.mission.ID, MaxViewers: most, CreatedAt: now, ExpiresAt: now.Add(time.Hour),
+	}))
 }
 
 // wait lets time pass, and everything that is due happen.

@@ -81,3 +81,30 @@ func TestViewersAreCounted(t *testing.T) {
 	must(t, second.ws.CloseNow())
 	count(agent, 0)
 }
+
+// TestViewersOfAllNodesAreCounted: an agent is told of those who watch through
+// another node too, within the interval and when it connects.
+func TestViewersOfAllNodesAreCounted(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m := r.active("badge-17")
+	elsewhere := r.sibling()
+	agent := r.agent(m, "badge-17")
+	until := func(p *peer, want float64) {
+		t.Helper()
+		for p.until("viewers")["count"] != want {
+		}
+	}
+	near, far := r.viewer(m, session.ProfileExact), elsewhere.viewer(m, session.ProfileExact)
+	near.until("snapshot")
+	far.until("snapshot")
+	until(agent, 2)
+	agent = r.agent(m, "badge-17")
+	if v := agent.until("viewers"); v["count"] != 2.0 {
+		t.Errorf("told %v at once, want 2", v["count"])
+	}
+	must(t, near.ws.CloseNow())
+	until(agent, 1)
+	must(t, far.ws.CloseNow())
+	until(agent, 0)
+}

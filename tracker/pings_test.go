@@ -226,7 +226,7 @@ func TestNoticeMissing(t *testing.T) {
 	if hello := other.until("hello"); hello["notice"] != nil {
 		t.Errorf("there is a notice where none was published: %v", hello)
 	}
-	_, err := r.service.PublishNotice(t.Context(), staff, "Vous êtes localisé pendant la mission.")
+	_, err := r.service.PublishNotice(t.Context(), staff, session.Notice{Text: "Vous êtes localisé pendant la mission."})
 	must(t, err)
 	agent := r.agent(m, "badge-17")
 	notice, _ := agent.until("hello")["notice"].(map[string]any)

@@ -135,11 +135,18 @@ func (h *Hub) reconcile(rooms []*room) {
 	for _, m := range news.Missions {
 		asked[m.ID].changed(m)
 	}
+	elsewhere := map[uuid.UUID]int{}
+	for _, v := range news.Viewers {
+		if v.Node != h.turnstile.self() {
+			elsewhere[v.Mission] += v.Count
+		}
+	}
 	newest := map[uuid.UUID][]session.Newest{}
 	for _, n := range news.Newest {
 		newest[n.Mission] = append(newest[n.Mission], n)
 	}
 	for id, r := range asked {
+		r.heard(elsewhere[id])
 		if r.reconciled(before, news.Now, newest[id]) {
 			h.refillApart(r)
 		}

@@ -41,7 +41,8 @@ type room struct {
 	people      map[string]*presence
 	agents      map[string]*agentConn // the newest connection of each
 	audiences   map[session.Profile]*audience
-	viewers     int
+	viewers     int // through this node
+	elsewhere   int // through the others, as the store last said
 }
 
 // presence is one agent's part in a room.
@@ -233,7 +234,7 @@ func (r *room) lease() {
 	if r.deadline.Before(end) {
 		end = r.deadline
 	}
-	r.showUntil.Store(int64(end.Sub(r.hub.start)))
+	r.showUntil.Store(min(int64(end.Sub(r.hub.start)), r.hub.turnstile.until.Load()))
 }
 
 // storeTime returns the store's clock, as far as it is known from the last

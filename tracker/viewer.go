@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"github.com/coder/websocket"
-	"github.com/google/uuid"
 
 	"ronde/session"
 )
@@ -93,11 +92,7 @@ func (h *Hub) watch(v *viewer) error {
 		return err
 	}
 	v.room, v.connection = r, session.NewID()
-	trail, err := h.trail(v)
-	if err == nil {
-		err = r.admit(v, trail)
-	}
-	if err != nil {
+	if err = h.pass(v); err != nil {
 		h.leave(r)
 		return err
 	}
@@ -110,6 +105,32 @@ func (h *Hub) watch(v *viewer) error {
 	return nil
 }
 
+// pass lets a viewer who has joined a room through the turnstile and into it.
+func (h *Hub) pass(v *viewer) error {
+	if err := v.room.live(v.principal); err != nil { // before it counts
+		return err
+	}
+	trail, err := h.trail(v)
+	if err != nil {
+		return err
+	}
+	if err := h.turnstile.enter(v); err != nil {
+		return err
+	}
+	if err := v.room.admit(v, trail); err != nil {
+		h.turnstile.leave(v)
+		return err
+	}
+	return nil
+}
+
+// live returns why a principal may not go on, or nil.
+func (r *room) live(p *session.Principal) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return p.Live(r.mission, r.hub.now())
+}
+
 // unwatch ends what watch began.
 func (h *Hub) unwatch(v *viewer) {
 	v.cut()
@@ -119,6 +140,7 @@ func (h *Hub) unwatch(v *viewer) {
 // depart takes a viewer out of their room, and has the access log told.
 func (h *Hub) depart(v *viewer) {
 	v.room.dismiss(v)
+	h.turnstile.leave(v)
 	h.leave(v.room)
 	h.metrics.viewers.Dec()
 	h.closings.add(v.access(session.AccessLiveClose))
@@ -135,7 +157,9 @@ func (r *room) admit(v *viewer, trail [][]byte) error {
 	if r.hub.stopping() { // closeAll has passed, or will not see this socket
 		return session.ErrUnavailable
 	}
-	if most := v.principal.Viewers; most > 0 && r.watching(v.principal.Subject) >= most {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.closing { // their place was taken before they sat down
 		return errFull
 	}
 	a := r.audiences[v.profile]
@@ -146,8 +170,6 @@ func (r *room) admit(v *viewer, trail [][]byte) error {
 	a.viewers[v] = struct{}{}
 	r.viewers++
 	r.tellCount()
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	v.writing = true // in place of a writer, until begin
 	v.greet, v.trail = true, trail
 	if r.degraded != "" {
@@ -158,21 +180,6 @@ func (r *room) admit(v *viewer, trail [][]byte) error {
 		v.hang(closeOver, "the mission is over")
 	}
 	return nil
-}
-
-// errFull refuses one viewer more than a link allows.
-var errFull = &session.Error{Code: "too_many_viewers", Detail: "as many as this link allows are watching"}
-
-// watching counts the viewers of one link at this node. Call with mu held.
-func (r *room) watching(link uuid.UUID) (n int) {
-	for _, a := range r.audiences {
-		for v := range a.viewers {
-			if v.principal.Subject == link {
-				n++
-			}
-		}
-	}
-	return n
 }
 
 func (r *room) dismiss(v *viewer) {
@@ -187,10 +194,20 @@ func (r *room) dismiss(v *viewer) {
 	r.tellCount()
 }
 
-// tellCount tells the agents how many are watching through this node. Call
+// tellCount tells the agents how many are watching, through whichever node. Call
 // with mu held.
 func (r *room) tellCount() {
 	for _, c := range r.agents {
-		c.send(encodeViewers(r.viewers))
+		c.send(encodeViewers(r.viewers + r.elsewhere))
+	}
+}
+
+// heard takes in how many watch through other nodes.
+func (r *room) heard(elsewhere int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.elsewhere != elsewhere {
+		r.elsewhere = elsewhere
+		r.tellCount()
 	}
 }

@@ -112,6 +112,10 @@ type linkReply struct {
 	CreatedAt  time.Time       `json:"created_at"`
 	ExpiresAt  time.Time       `json:"expires_at"`
 	RevokedAt  *time.Time      `json:"revoked_at"`
+	// How it is used.
+	Opened       int64      `json:"opened" doc:"How often it was opened"`
+	LastOpenedAt *time.Time `json:"last_opened_at"`
+	Watching     int        `json:"watching" doc:"How many watch through it now"`
 }
 
 type linksParams struct {
@@ -142,6 +146,7 @@ func (s *Server) listLinks(ctx context.Context, r *request[linksParams, none]) (
 		p.Items = append(p.Items, linkReply{
 			ID: l.ID.String(), Profile: l.View.Profile, Trail: l.View.Trail, Label: l.Label, MaxViewers: orNull(l.MaxViewers),
 			CreatedAt: l.CreatedAt, ExpiresAt: l.ExpiresAt, RevokedAt: orNull(l.RevokedAt),
+			Opened: l.Opened, LastOpenedAt: orNull(l.LastOpenedAt), Watching: l.Watching,
 		})
 	}
 	return p, nil

@@ -36,8 +36,9 @@ func TestLinks(t *testing.T) {
 		t.Fatalf("%d links", n)
 	}
 	l := first(t, list["items"])
-	wantKeys(t, "link", l, "created_at expires_at id label max_viewers profile revoked_at trail")
-	if l["id"] != made["id"] || l["label"] != "Client A" || l["max_viewers"] != 2.0 || l["profile"] != "exact_on_site" || l["revoked_at"] != nil {
+	wantKeys(t, "link", l, "created_at expires_at id label last_opened_at max_viewers opened profile revoked_at trail watching")
+	if l["id"] != made["id"] || l["label"] != "Client A" || l["max_viewers"] != 2.0 || l["profile"] != "exact_on_site" || l["revoked_at"] != nil ||
+		l["opened"] != 0.0 || l["watching"] != 0.0 || l["last_opened_at"] != nil {
 		t.Errorf("link %v", l)
 	}
 

@@ -75,6 +75,10 @@ func (w *world) sample(name string) sample {
 		return sample{"/v1/agents/" + w.agentOf(w.mission("begin")) + "/export", ""}
 	case "eraseAgent":
 		return sample{"/v1/agents/" + w.agentOf(w.mission("begin", "end")) + "/erase", `{"reason":"asked by the agent"}`}
+	case "getPolicy":
+		return sample{"/v1/policy", ""}
+	case "policyPage":
+		return sample{"/policy", ""}
 	case "agentSocket":
 		return sample{"/v1/agent", ""}
 	case "liveSocket":
@@ -205,8 +209,12 @@ func expect(r *web.Route, credential string) (status int, code string) {
 		}
 		return success, ""
 	case "agent token":
-		if slices.Contains(r.Roles, session.AgentRole) { // that of another agent
+		switch {
+		case !slices.Contains(r.Roles, session.AgentRole):
+		case strings.Contains(r.Path, "{agent}"): // it is that of another agent
 			return 404, "not_found"
+		default:
+			return success, ""
 		}
 	}
 	return 401, "token_invalid"
@@ -239,9 +247,10 @@ func TestWhoMayWhat(t *testing.T) {
 		"beginMission": staff, "pauseMission": staff, "resumeMission": staff, "endMission": staff, "cancelMission": staff,
 		"createAgentToken": staff, "revokeAgentTokens": staff, "createLink": staff, "listLinks": staff, "revokeLink": staff,
 		"getProgress": staff, "getTrack": platform, "getReport": staff, "holdMission": staff, "releaseMission": staff, "publishNotice": platform, "getNotice": keys, "acknowledgeNotice": staff,
-		"exportAgent": "platform agent", "eraseAgent": platform,
+		"exportAgent": "platform agent", "eraseAgent": platform, "getLedger": staff + " agent", "getAccessLog": keys,
 		"agentSocket": "agent doctor", "liveSocket": "viewer doctor", "liveEvents": "viewer doctor",
-		"getOpenAPI": "", "home": "", "livePage": "", "docsPage": "", "asset": "", "icon": "",
+		"getPolicy":  "platform operator auditor agent",
+		"getOpenAPI": "", "policyPage": "", "home": "", "livePage": "", "docsPage": "", "asset": "", "icon": "",
 	}
 	for _, r := range web.Routes() {
 		var roles []string

@@ -262,7 +262,7 @@ func TestNotice(t *testing.T) {
 		t.Fatal(err)
 	}
 	one := w.call("PUT", "/v1/notice", "platform", string(quoted)).want(200, "").json()
-	wantKeys(t, "notice", one, "published_at text version")
+	wantKeys(t, "notice", one, "controller legal_basis published_at purpose recipients retention rights text version")
 	if one["version"] != 1.0 || one["text"] != text {
 		t.Errorf("published %v", one)
 	}

@@ -8,17 +8,33 @@ import (
 )
 
 type noticeRequest struct {
-	Text string `json:"text" minLength:"1" maxLength:"20000" doc:"Who locates agents, why, on which legal basis, who receives it, how long it is kept, which rights they have"`
+	Text       string `json:"text,omitempty" maxLength:"20000" doc:"What agents read. Without it, it is made of the other members, which are then all required"`
+	Controller string `json:"controller,omitempty" maxLength:"20000" doc:"Who decides over the data, and how to reach them"`
+	Purpose    string `json:"purpose,omitempty" maxLength:"20000" doc:"What agents are located for"`
+	LegalBasis string `json:"legal_basis,omitempty" maxLength:"20000" doc:"The legal basis, such as article 6(1)(f) of the GDPR"`
+	Recipients string `json:"recipients,omitempty" maxLength:"20000" doc:"Who sees or receives the data"`
+	Retention  string `json:"retention,omitempty" maxLength:"20000" doc:"For how long the data is kept"`
+	Rights     string `json:"rights,omitempty" maxLength:"20000" doc:"What agents may ask for, of whom, and to whom they may complain"`
 }
 
 type noticeReply struct {
 	Version     int       `json:"version"`
 	Text        string    `json:"text"`
+	Controller  *string   `json:"controller"`
+	Purpose     *string   `json:"purpose"`
+	LegalBasis  *string   `json:"legal_basis"`
+	Recipients  *string   `json:"recipients"`
+	Retention   *string   `json:"retention"`
+	Rights      *string   `json:"rights"`
 	PublishedAt time.Time `json:"published_at"`
 }
 
 func (s *Server) publishNotice(ctx context.Context, r *request[none, noticeRequest]) (*noticeReply, error) {
-	n, err := s.service.PublishNotice(ctx, r.Principal, r.Body.Text)
+	q := &r.Body
+	n, err := s.service.PublishNotice(ctx, r.Principal, session.Notice{
+		Text: q.Text, Controller: q.Controller, Purpose: q.Purpose, LegalBasis: q.LegalBasis,
+		Recipients: q.Recipients, Retention: q.Retention, Rights: q.Rights,
+	})
 	return newNoticeReply(n), err
 }
 
@@ -28,7 +44,10 @@ func (s *Server) getNotice(ctx context.Context, r *request[none, none]) (*notice
 }
 
 func newNoticeReply(n session.Notice) *noticeReply {
-	return &noticeReply{Version: n.Version, Text: n.Text, PublishedAt: n.PublishedAt}
+	return &noticeReply{
+		Version: n.Version, Text: n.Text, Controller: orNull(n.Controller), Purpose: orNull(n.Purpose), LegalBasis: orNull(n.LegalBasis),
+		Recipients: orNull(n.Recipients), Retention: orNull(n.Retention), Rights: orNull(n.Rights), PublishedAt: n.PublishedAt,
+	}
 }
 
 type noticeParams struct {

@@ -69,6 +69,7 @@ var tags = []*huma.Tag{
 	tag("agents", "Agents", "By the tenant's own names for them."),
 	tag("notice", "Privacy notice", "What agents acknowledge before anything of theirs is stored."),
 	tag("access-log", "Access log", "Who read or changed what, and when. What cannot be recorded is not answered."),
+	tag("policy", "Privacy policy", "What is kept of people, why and for how long, made from the running configuration."),
 	tag("agent", "Agent's socket", "How a phone sends positions."),
 	tag("live", "Live view", "How a client's page watches a mission."),
 	tag("openapi", "This document", "For programs."),

@@ -186,9 +186,9 @@ func (s *watchful) RevokeLink(ctx context.Context, tenant string, id uuid.UUID) 
 	return s.Store.RevokeLink(ctx, tenant, id)
 }
 
-func (s *watchful) PublishNotice(ctx context.Context, tenant, text string) (session.Notice, error) {
+func (s *watchful) PublishNotice(ctx context.Context, tenant string, n session.Notice) (session.Notice, error) {
 	s.note("changed")
-	return s.Store.PublishNotice(ctx, tenant, text)
+	return s.Store.PublishNotice(ctx, tenant, n)
 }
 
 func (s *watchful) Acknowledge(ctx context.Context, tenant, agent string, version int) error {

@@ -65,6 +65,8 @@ var (
 	anyKey   = keyRoles
 	// An agent's own token reads what concerns that agent.
 	ownAgent = []session.Role{session.Platform, session.Operator, session.AgentRole}
+	// An agent has a right to the policy.
+	readers = append(slices.Clone(anyKey), session.AgentRole)
 	// A doctor may see whether the sockets can be reached, and nothing else.
 	agents  = []session.Role{session.AgentRole, session.Doctor}
 	viewers = []session.Role{session.Viewer, session.Doctor}
@@ -167,6 +169,9 @@ func Routes() []Route {
 			Roles: platform, Access: within(session.AccessAgentErase),
 			Refusals: []string{codeOnDuty}, bind: operation((*Server).eraseAgent)},
 
+		{Method: "GET", Path: "/v1/policy", Name: "getPolicy", Summary: "Read what is done with people's data here: made from the running configuration",
+			Roles: readers, Access: unrecorded("it says what is done with data, and nothing of anybody"), bind: operation((*Server).getPolicy)},
+
 		{Method: "GET", Path: "/v1/agent", Kind: AgentSocket, Name: "agentSocket", Summary: "The socket of an agent's phone, subprotocol ronde.agent.v1",
 			Roles: agents, Access: unrecorded("it shows nobody where anybody is; what the agent does there is recorded with the change"),
 			Status: http.StatusSwitchingProtocols, bind: socket},
@@ -182,6 +187,8 @@ func Routes() []Route {
 			Public: true, Access: ofPublic, bind: plain((*Server).serveHome)},
 		{Method: "GET", Path: "/live", Kind: Page, Name: "livePage", Summary: "The client's page",
 			Public: true, Access: ofPublic, bind: built("live.html")},
+		{Method: "GET", Path: "/policy", Kind: Page, Name: "policyPage", Summary: "The privacy policy, to read and print",
+			Public: true, Access: ofPublic, bind: plain((*Server).servePolicy)},
 		{Method: "GET", Path: "/docs", Kind: Page, Name: "docsPage", Summary: "The API, to read",
 			Public: true, Access: ofPublic, bind: built("docs.html")},
 		{Method: "GET", Path: "/assets/{file}", Kind: Page, Name: "asset", Summary: "A file of the pages",

@@ -82,6 +82,9 @@ func (a *app) start(ctx context.Context) (err error) {
 		return err
 	}
 	a.onStop("keyring", func(context.Context) error { return ring.Close() })
+	if _, err := ring.EnsureSigningKey(ctx); err != nil { // before anybody looks at the keyring, who makes none
+		return fmt.Errorf("--keys: %w", err)
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	bus, err := openBus(ctx, a.config, root, a.log, registry)
@@ -96,6 +99,8 @@ func (a *app) start(ctx context.Context) (err error) {
 		Tokens: session.NewTokens(ring, a.now),
 		Log:    a.log,
 		Access: session.NewAccessWriter(store),
+
+		Installation: installationOf(a.config),
 	}
 	if err := a.replayTombstones(ctx); err != nil {
 		return err

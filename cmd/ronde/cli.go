@@ -40,6 +40,7 @@ type cli struct {
 	Doctor    doctorCmd    `cmd:"" group:"Run it:" help:"Find out whether this installation can work, down to the proxy in front of it."`
 	Config    configCmd    `cmd:"" group:"Run it:" help:"Print the effective configuration, passwords hidden."`
 	Apikey    apikeyCmd    `cmd:"" group:"Let others in:" name:"apikey" help:"Make, list and revoke API keys."`
+	Keys      keysCmd      `cmd:"" group:"Let others in:" help:"Rotate the keys that tokens are signed with."`
 	Tenant    tenantCmd    `cmd:"" group:"Let others in:" help:"List tenants, and close one for good."`
 	Retention retentionCmd `cmd:"" group:"Keep it clean:" help:"Remove what has outlived its limit, and check that nothing has."`
 	Demo      demoCmd      `cmd:"" group:"Try it:" help:"Run a node with made-up missions to watch."`

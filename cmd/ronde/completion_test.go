@@ -53,7 +53,7 @@ func TestComplete(t *testing.T) {
 		{[]string{"version", "--", "--js"}, ""},
 		{[]string{"nonsense", "--no-such", "--no-such=x", ""}, strings.Join(completed(t), " ")},
 		{[]string{"--no-such=x"}, ""},
-		{nil, "serve migrate doctor config apikey demo simulate completion version"},
+		{nil, "serve migrate doctor config apikey keys demo simulate completion version"},
 	} {
 		got := completed(t, c.words...)
 		if c.words == nil || c.words[0] == "nonsense" { // other commands may come

@@ -126,7 +126,7 @@ func (d *doctor) checkKeys(ctx context.Context) finding {
 	if d.known != uuid.Nil && d.known != ring.ID() {
 		return broken("keys", "", "%v", strangeKeyring(ring.ID(), d.known))
 	}
-	if _, err := ring.SigningKeys(ctx); err != nil { // as a node does at once
+	if _, err := ring.SigningKeys(ctx); err != nil {
 		return broken("keys", "restore the keyring's backup: without it no token can be checked", "%v", err)
 	}
 	if scheme == "file" {

@@ -167,6 +167,13 @@ func (v *visit) mint(ctx context.Context) finding {
 	if v.ring == nil {
 		return doubtful("probe", "mend the keys first", "without the installation's keys only half of the way can be checked")
 	}
+	// A node makes the first key when it starts. A doctor makes none.
+	switch keys, err := v.ring.SigningKeys(ctx); {
+	case err != nil:
+		return broken("probe", "is the keyring whole?", "no probe can be signed: %v", err)
+	case len(keys) == 0:
+		return doubtful("probe", "start a node and run this again", "no node has ever signed anything, and this command changes nothing: only half of the way can be checked")
+	}
 	tokens := session.NewTokens(v.ring, v.now)
 	token, err := tokens.Issue(ctx, session.Principal{
 		Role: session.Doctor, Subject: session.NewID(), Expires: v.now().Add(v.idle + v.wait + probeLife),

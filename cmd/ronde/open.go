@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -144,6 +145,18 @@ func createRootSecret(c configs.Config) (root session.RootSecret, err error) {
 		root, err = session.CreateRootSecret(c.RootSecretFile)
 	}
 	return root, explainFolder(c, folder, err)
+}
+
+// installationOf returns what the privacy policy says of this installation.
+func installationOf(c configs.Config) session.Installation {
+	private := true
+	for _, t := range []configs.Transport{c.StoreTransport(), c.KeysTransport(), c.BusTransport()} {
+		private = private && t != configs.Plain
+	}
+	return session.Installation{
+		Operator: c.OperatorName, Contact: c.OperatorContact,
+		HTTPS: strings.HasPrefix(c.PublicURL, "https://"), Private: private, KeysApart: c.KeysInDatabase(),
+	}
 }
 
 // newLogger returns the log of a process: JSON lines on standard error.

@@ -109,7 +109,7 @@ func TestDatabaseServerLog(t *testing.T) {
 	END $$`)
 	ring := db.open(t)
 	mustSalt(t, ring, "acme", today)
-	if _, err := ring.SigningKeys(t.Context()); err != nil {
+	if _, err := ring.EnsureSigningKey(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	db.exec(t, `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''refused by the test''; END';

@@ -70,7 +70,7 @@ func TestDatabaseFrozen(t *testing.T) {
 	for name, call := range map[string]func() error{
 		"Salt":             func() error { _, err := ring.Salt(t.Context(), "acme", today, today); return err },
 		"Salt to make":     func() error { _, err := ring.Salt(t.Context(), "new", today, today); return err },
-		"SigningKeys":      func() error { _, err := ring.SigningKeys(t.Context()); return err },
+		"SigningKeys":      func() error { _, err := ring.EnsureSigningKey(t.Context()); return err },
 		"RotateSigningKey": func() error { _, err := ring.RotateSigningKey(t.Context()); return err },
 		"DestroySalts":     func() error { _, err := ring.DestroySalts(t.Context(), today-5); return err },
 		"OpenDatabase":     func() error { _, err := keyring.OpenDatabase(t.Context(), db.node, db.root, 0); return err },

@@ -129,7 +129,7 @@ func filledDatabase(tb testing.TB, server *pgtest.Server) (*database, *keyring.D
 	ring := db.open(tb)
 	mustSalt(tb, ring, "acme", today)
 	mustSalt(tb, ring, "other", today)
-	if _, err := ring.SigningKeys(tb.Context()); err != nil {
+	if _, err := ring.EnsureSigningKey(tb.Context()); err != nil {
 		tb.Fatal(err)
 	}
 	return db, ring
@@ -156,7 +156,7 @@ func TestDatabaseFlippedBit(t *testing.T) {
 		},
 		"salts/2024-10-04/acme":  func() error { _, err := ring.Salt(t.Context(), "acme", today, today); return err },
 		"salts/2024-10-04/other": func() error { _, err := ring.Salt(t.Context(), "other", today, today); return err },
-		"signing/00000001":       func() error { _, err := ring.SigningKeys(t.Context()); return err },
+		"signing/00000001":       func() error { _, err := ring.EnsureSigningKey(t.Context()); return err },
 	}
 	for name, r := range entries {
 		whole := db.sealed(t, "SELECT sealed FROM "+r.String())
@@ -241,7 +241,7 @@ func TestDatabaseIsOneKeyring(t *testing.T) {
 // TestDatabaseHoldsNothingInClear looks at every row of every table.
 func TestDatabaseHoldsNothingInClear(t *testing.T) {
 	db, ring := filledDatabase(t, pgtest.Start(t))
-	keys, err := ring.SigningKeys(t.Context())
+	keys, err := ring.EnsureSigningKey(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,7 +72,7 @@ func TestFolderDenied(t *testing.T) {
 	lock(t, filepath.Join(dir, "destroyed"))
 	var signing, destroying error
 	asOrdinaryUser(t, func() {
-		_, signing = f.SigningKeys(t.Context())
+		_, signing = f.EnsureSigningKey(t.Context())
 		_, destroying = f.DestroySalts(t.Context(), today+1)
 	})
 	if !errors.Is(signing, session.ErrUnavailable) || !errors.Is(destroying, session.ErrUnavailable) {

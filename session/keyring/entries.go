@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -99,16 +100,51 @@ func newSigningKey() []byte {
 	return append(content, seed...)
 }
 
-func parseSigningKey(name string, content []byte) (session.SigningKey, error) {
+// numberedKey is a signing key with its number.
+type numberedKey struct {
+	number int
+	session.SigningKey
+}
+
+// bare returns the keys without their numbers.
+func bare(keys []numberedKey) []session.SigningKey {
+	var all []session.SigningKey
+	for _, k := range keys {
+		all = append(all, k.SigningKey)
+	}
+	return all
+}
+
+// next returns the number of the key to be made, given all, the newest first. It
+// was never given before: the newest is never removed.
+func next(keys []numberedKey) int {
+	if len(keys) == 0 {
+		return 1
+	}
+	return keys[0].number + 1
+}
+
+// removable returns the numbers of the keys named, but never that of the newest.
+func removable(keys []numberedKey, ids []string) []int {
+	numbers := []int{}
+	for i, k := range keys {
+		if i > 0 && slices.Contains(ids, k.ID) {
+			numbers = append(numbers, k.number)
+		}
+	}
+	return numbers
+}
+
+func parseSigningKey(number int, content []byte) (numberedKey, error) {
 	if len(content) != signingSize {
-		return session.SigningKey{}, fmt.Errorf("%s %w", name, ErrDamaged)
+		return numberedKey{}, fmt.Errorf("%s %w", signingName(number), ErrDamaged)
 	}
 	seed := content[8:]
 	public := ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey)
 	sum := sha256.Sum256(public)
-	return session.SigningKey{
+	return numberedKey{number, session.SigningKey{
 		ID:        hex.EncodeToString(sum[:8]),
 		CreatedAt: time.UnixMilli(int64(binary.BigEndian.Uint64(content))).UTC(),
 		Seed:      seed,
-	}, nil
+	}}, nil
 }

@@ -16,25 +16,30 @@ func (f *Folder) SigningKeys(ctx context.Context) ([]session.SigningKey, error) 
 	if err := asked(ctx); err != nil {
 		return nil, err
 	}
-	keys, _, err := f.signingKeys()
-	if err == nil && len(keys) == 0 {
-		if err = f.makeSigningKey(1); err == nil {
-			keys, _, err = f.signingKeys()
-		}
-	}
-	return keys, unavailable(err)
+	keys, err := f.signingKeys()
+	return bare(keys), unavailable(err)
 }
 
-// RotateSigningKey makes a new signing key and returns all of them, the newest
-// first. Of several callers at once, one makes it and all get it. The older
-// ones keep verifying.
+// EnsureSigningKey implements session.Keyring.
+func (f *Folder) EnsureSigningKey(ctx context.Context) ([]session.SigningKey, error) {
+	keys, err := f.SigningKeys(ctx)
+	if err != nil || len(keys) > 0 {
+		return keys, err
+	}
+	if err := f.makeSigningKey(1); err != nil {
+		return nil, unavailable(err)
+	}
+	return f.SigningKeys(ctx)
+}
+
+// RotateSigningKey implements session.Keyring.
 func (f *Folder) RotateSigningKey(ctx context.Context) ([]session.SigningKey, error) {
 	if err := asked(ctx); err != nil {
 		return nil, err
 	}
-	_, last, err := f.signingKeys()
+	keys, err := f.signingKeys()
 	if err == nil {
-		err = f.makeSigningKey(last + 1)
+		err = f.makeSigningKey(next(keys))
 	}
 	if err != nil {
 		return nil, unavailable(err)
@@ -42,34 +47,53 @@ func (f *Folder) RotateSigningKey(ctx context.Context) ([]session.SigningKey, er
 	return f.SigningKeys(ctx)
 }
 
-// signingKeys returns all keys, the newest first, and the highest number.
-func (f *Folder) signingKeys() ([]session.SigningKey, int, error) {
+// RemoveSigningKeys implements session.Keyring.
+func (f *Folder) RemoveSigningKeys(ctx context.Context, ids ...string) (removed int, err error) {
+	if err := asked(ctx); err != nil {
+		return 0, err
+	}
+	keys, err := f.signingKeys()
+	if err != nil {
+		return 0, unavailable(err)
+	}
+	for _, number := range removable(keys, ids) {
+		gone, err := f.destroy(signingName(number))
+		if err != nil {
+			return removed, unavailable(err)
+		}
+		if gone {
+			removed++
+		}
+	}
+	return removed, unavailable(f.sync(signingPart))
+}
+
+// signingKeys returns all keys, the newest first.
+func (f *Folder) signingKeys() ([]numberedKey, error) {
 	names, err := f.names(signingPart)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	var keys []session.SigningKey
-	last := 0
+	var keys []numberedKey
 	for _, name := range slices.Backward(names) {
 		number, err := strconv.Atoi(name)
 		if err != nil || signingName(number) != path.Join(signingPart, name) {
-			continue // being made, or none of ours
+			continue // being made or removed, or none of ours
 		}
-		last = max(last, number)
 		content, err := f.read(signingName(number))
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // withdrawn since
+			continue // removed since
 		}
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
-		key, err := parseSigningKey(signingName(number), content)
+		key, err := parseSigningKey(number, content)
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		keys = append(keys, key)
 	}
-	return keys, last, nil
+	return keys, nil
 }
 
 // makeSigningKey makes the key of that number unless another process did.

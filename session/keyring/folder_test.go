@@ -61,7 +61,7 @@ func filled(t testing.TB) (string, session.RootSecret) {
 	f := open(t, dir, root)
 	mustSalt(t, f, "acme", today)
 	mustSalt(t, f, "other", today)
-	if _, err := f.SigningKeys(t.Context()); err != nil {
+	if _, err := f.EnsureSigningKey(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.DestroySalts(t.Context(), today-1); err != nil {
@@ -112,7 +112,7 @@ func TestFolderLayout(t *testing.T) {
 func TestFolderHoldsNothingInClear(t *testing.T) {
 	dir, root := newFolder(t)
 	f := open(t, dir, root)
-	keys, err := f.SigningKeys(t.Context())
+	keys, err := f.EnsureSigningKey(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestFolderFlippedBit(t *testing.T) {
 		},
 		"salts/2024-10-04/acme":  func() error { _, err := f.Salt(t.Context(), "acme", today, today); return err },
 		"salts/2024-10-04/other": func() error { _, err := f.Salt(t.Context(), "other", today, today); return err },
-		"signing/00000001":       func() error { _, err := f.SigningKeys(t.Context()); return err },
+		"signing/00000001":       func() error { _, err := f.EnsureSigningKey(t.Context()); return err },
 	}
 	for name := range use {
 		path := filepath.Join(dir, name)
@@ -366,7 +366,7 @@ func TestFolderLeavesStrangersAlone(t *testing.T) {
 	for _, name := range []string{"salts/README", "salts/2024-1-1", "destroyed/never", "signing/1", "signing/.tmp-X", "signing/00000002.bak"} {
 		write(t, filepath.Join(dir, name), []byte("no entry"))
 	}
-	if keys, err := f.SigningKeys(t.Context()); err != nil || len(keys) != 1 {
+	if keys, err := f.EnsureSigningKey(t.Context()); err != nil || len(keys) != 1 {
 		t.Errorf("%d signing keys: %v", len(keys), err)
 	}
 	if n, err := f.DestroySalts(t.Context(), today+1); err != nil || n != 2 {
@@ -389,7 +389,7 @@ func BenchmarkFolderSigningKeys(b *testing.B) {
 	dir, root := filled(b)
 	f := open(b, dir, root)
 	for b.Loop() {
-		if _, err := f.SigningKeys(b.Context()); err != nil {
+		if _, err := f.EnsureSigningKey(b.Context()); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -28,8 +28,9 @@
 // are given the same root secret. Its entries have the names above. Migrate
 // makes two roles that nobody can log in as: ronde_keys_owner owns everything;
 // ronde_keys is what every connection becomes, whoever logs in. It can read and
-// add identity, signing keys and tombstones, and get to salts only through
-// functions: one by one, and to destroy whole days or a whole tenant's. It cannot
+// add identity, signing keys and tombstones, remove signing keys but the newest,
+// and get to salts only through functions: one by one, and to destroy whole days
+// or a whole tenant's. It cannot
 // change an entry.
 //
 // PostgreSQL does not erase what DELETE removes: the row stays in its file until

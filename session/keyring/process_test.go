@@ -50,7 +50,7 @@ func child(dir string) error {
 		}
 		sum.Write(salt)
 	}
-	keys, err := f.SigningKeys(ctx)
+	keys, err := f.EnsureSigningKey(ctx)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -17,7 +18,7 @@ import (
 
 // untenanted are the tables that hold nothing of a tenant's. Every other table
 // must have row-level security: a new one that is forgotten fails TestIsolation.
-var untenanted = map[string]bool{"ronde_schema": true, "keyring": true, "erasures": true}
+var untenanted = map[string]bool{"ronde_schema": true, "keyring": true, "erasures": true, "nodes": true}
 
 const denied = "42501" // insufficient privilege; row-level security says the same
 
@@ -45,10 +46,12 @@ func newPopulated(t *testing.T) *populated {
 	ok(s.EnsureTenant(ctx, "acme"))
 	ok(s.EnsureTenant(ctx, "stranger"))
 	ok(s.CreateAPIKey(ctx, session.APIKey{ID: session.NewID(), Tenant: "acme", Role: session.Platform, Hash: make([]byte, 32), CreatedAt: now}))
-	_, err := s.PublishNotice(ctx, "acme", "avis")
+	_, err := s.PublishNotice(ctx, "acme", session.Notice{Text: "avis"})
 	ok(err)
 	ok(s.Acknowledge(ctx, "acme", "badge-0", 1))
 	ok(s.Acknowledge(ctx, "acme", "badge-1", 1))
+	node, err := s.Attend(ctx, uuid.Nil)
+	ok(err)
 	for i, track := range []bool{true, false} {
 		m := newMission(fmt.Sprintf("badge-%d", i), now)
 		m.Policy.Track = track
@@ -68,7 +71,9 @@ func newPopulated(t *testing.T) *populated {
 		ok(s.CreateOnce(ctx, session.Creation{
 			Ref: session.Ref{Tenant: "acme", ID: m.ID}, Receipt: session.ReceiptID{byte(i)}, Seal: func() ([]byte, error) { return []byte("sealed"), nil },
 		}))
-		ok(s.CreateLink(ctx, session.Link{ID: session.NewID(), Tenant: "acme", Mission: m.ID, CreatedAt: now, ExpiresAt: now}))
+		link := session.NewID()
+		ok(s.CreateLink(ctx, session.Link{ID: link, Tenant: "acme", Mission: m.ID, CreatedAt: now, ExpiresAt: now}))
+		ok(s.Watch(ctx, node, []*session.Attendance{{Tenant: "acme", Link: link, Want: 1, New: 1}}))
 	}
 	rows, _ := p.admin.Query(ctx, `SELECT relname FROM pg_class
 		WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY relname`)

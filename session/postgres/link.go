@@ -27,7 +27,8 @@ func (s *Store) Links(ctx context.Context, tenant string, mission, after uuid.UU
 	err = s.inTenant(ctx, tenant, func(b *pgx.Batch) {
 		b.Queue("SELECT true FROM missions WHERE tenant = $1 AND id = $2", tenant, mission).
 			QueryRow(func(row pgx.Row) error { return row.Scan(new(bool)) })
-		b.Queue(`SELECT id, tenant, mission, profile, trail, label, max_viewers, created_at, expires_at, revoked_at
+		b.Queue(`SELECT id, tenant, mission, profile, trail, label, max_viewers, created_at, expires_at, revoked_at, opened, last_opened_at,
+				(SELECT coalesce(sum(v.count), 0) FROM viewers v JOIN nodes n ON n.id = v.node AND n.until > ronde_now() WHERE v.link = links.id)
 			FROM links WHERE tenant = $1 AND mission = $2 AND id > $3 ORDER BY id LIMIT $4`, tenant, mission, after, limit).
 			Query(func(rows pgx.Rows) (err error) {
 				links, err = pgx.CollectRows(rows, scanLink)
@@ -39,10 +40,11 @@ func (s *Store) Links(ctx context.Context, tenant string, mission, after uuid.UU
 
 func scanLink(row pgx.CollectableRow) (session.Link, error) {
 	var l session.Link
-	var revoked *time.Time
+	var revoked, opened *time.Time
 	err := row.Scan(&l.ID, &l.Tenant, &l.Mission, &l.View.Profile, &l.View.Trail, &l.Label, &l.MaxViewers,
-		&l.CreatedAt, &l.ExpiresAt, &revoked)
-	l.CreatedAt, l.ExpiresAt, l.RevokedAt = session.Millis(l.CreatedAt), session.Millis(l.ExpiresAt), required(revoked)
+		&l.CreatedAt, &l.ExpiresAt, &revoked, &l.Opened, &opened, &l.Watching)
+	l.CreatedAt, l.ExpiresAt = session.Millis(l.CreatedAt), session.Millis(l.ExpiresAt)
+	l.RevokedAt, l.LastOpenedAt = required(revoked), required(opened)
 	return l, err
 }
 

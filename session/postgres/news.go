@@ -39,6 +39,10 @@ func (s *Store) News(ctx context.Context, known []session.Known) (session.News, 
 		news.Missing, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 		return err
 	})
+	b.Queue("SELECT mission, node, count FROM ronde_viewers($1, $2)", tenants, missions).Query(func(rows pgx.Rows) (err error) {
+		news.Viewers, err = pgx.CollectRows(rows, pgx.RowToStructByPos[session.Viewers])
+		return err
+	})
 	if len(watched) > 0 {
 		b.Queue("SELECT mission, agent, at FROM ronde_newest($1, $2)", watchedTenants, watched).Query(func(rows pgx.Rows) (err error) {
 			news.Newest, err = pgx.CollectRows(rows, pgx.RowToStructByPos[session.Newest])

@@ -73,29 +73,34 @@ func (s *Store) RevokeAPIKey(ctx context.Context, tenant string, id uuid.UUID) e
 	return err
 }
 
+const noticeColumns = "version, published_at, text, controller, purpose, legal_basis, recipients, retention, rights"
+
+func scanNotice(n *session.Notice) func(pgx.Row) error {
+	return func(row pgx.Row) error {
+		err := row.Scan(&n.Version, &n.PublishedAt, &n.Text, &n.Controller, &n.Purpose, &n.LegalBasis, &n.Recipients, &n.Retention, &n.Rights)
+		n.PublishedAt = session.Millis(n.PublishedAt)
+		return err
+	}
+}
+
 // Notice implements session.Store.
-func (s *Store) Notice(ctx context.Context, tenant string) (session.Notice, error) {
-	var n session.Notice
-	err := s.inTenant(ctx, tenant, func(b *pgx.Batch) {
-		b.Queue("SELECT version, text, published_at FROM notices WHERE tenant = $1 ORDER BY version DESC LIMIT 1", tenant).
-			QueryRow(func(row pgx.Row) error { return row.Scan(&n.Version, &n.Text, &n.PublishedAt) })
+func (s *Store) Notice(ctx context.Context, tenant string) (n session.Notice, err error) {
+	err = s.inTenant(ctx, tenant, func(b *pgx.Batch) {
+		b.Queue("SELECT "+noticeColumns+" FROM notices WHERE tenant = $1 ORDER BY version DESC LIMIT 1", tenant).QueryRow(scanNotice(&n))
 	})
-	n.PublishedAt = session.Millis(n.PublishedAt)
 	return n, err
 }
 
 // PublishNotice implements session.Store. Those that publish for one tenant at
 // once take turns, or they would choose the same version.
-func (s *Store) PublishNotice(ctx context.Context, tenant, text string) (session.Notice, error) {
-	n := session.Notice{Text: text}
+func (s *Store) PublishNotice(ctx context.Context, tenant string, n session.Notice) (session.Notice, error) {
 	err := s.inTenant(ctx, tenant, func(b *pgx.Batch) {
 		b.Queue("SELECT pg_advisory_xact_lock(hashtextextended('ronde_notice ' || $1, 0))", tenant)
-		b.Queue(`INSERT INTO notices (tenant, version, text, published_at)
-			SELECT $1, coalesce(max(version), 0) + 1, $2, ronde_now() FROM notices WHERE tenant = $1
-			RETURNING version, published_at`, tenant, text).
-			QueryRow(func(row pgx.Row) error { return row.Scan(&n.Version, &n.PublishedAt) })
+		b.Queue(`INSERT INTO notices (tenant, `+noticeColumns+`)
+			SELECT $1, coalesce(max(version), 0) + 1, ronde_now(), $2, $3, $4, $5, $6, $7, $8 FROM notices WHERE tenant = $1
+			RETURNING `+noticeColumns, tenant, n.Text, n.Controller, n.Purpose, n.LegalBasis, n.Recipients, n.Retention, n.Rights).
+			QueryRow(scanNotice(&n))
 	})
-	n.PublishedAt = session.Millis(n.PublishedAt)
 	return n, err
 }
 

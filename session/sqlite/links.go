@@ -25,6 +25,7 @@ func (t *tx) createLink(l *session.Link) error {
 // Links lists a mission's links, oldest first: their ids sort by the time they
 // were made.
 func (s *Store) Links(ctx context.Context, tenant string, mission, after uuid.UUID, limit int) (links []session.Link, err error) {
+	now := s.clock().UnixMilli()
 	err = s.read(ctx, func(q queryer) error {
 		if _, err := readHead(q, tenant, mission); err != nil {
 			return err
@@ -32,11 +33,13 @@ func (s *Store) Links(ctx context.Context, tenant string, mission, after uuid.UU
 		return q.each(func(row *sql.Rows) error {
 			l := session.Link{Tenant: tenant, Mission: mission}
 			err := row.Scan(&l.ID, &l.View.Profile, &l.View.Trail, &l.Label, &l.MaxViewers,
-				asTime{&l.CreatedAt}, asTime{&l.ExpiresAt}, asTime{&l.RevokedAt})
+				asTime{&l.CreatedAt}, asTime{&l.ExpiresAt}, asTime{&l.RevokedAt},
+				&l.Opened, asTime{&l.LastOpenedAt}, &l.Watching)
 			links = append(links, l)
 			return err
-		}, `SELECT id, profile, trail, label, max_viewers, created_at, expires_at, revoked_at
-			FROM links WHERE mission = ? AND id > ? ORDER BY id LIMIT ?`, mission, after, limit)
+		}, `SELECT id, profile, trail, label, max_viewers, created_at, expires_at, revoked_at, opened, last_opened_at,
+				(SELECT coalesce(sum(v.count), 0) FROM viewers v JOIN nodes n ON n.id = v.node AND n.until > ? WHERE v.link = links.id)
+			FROM links WHERE mission = ? AND id > ? ORDER BY id LIMIT ?`, now, mission, after, limit)
 	})
 	return links, err
 }

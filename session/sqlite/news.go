@@ -44,7 +44,10 @@ func (s *Store) News(ctx context.Context, asked []session.Known) (session.News, 
 			}
 			news.Missions = append(news.Missions, m)
 		}
-		return readNewest(q, string(text), now, &news)
+		if err := readNewest(q, string(text), now, &news); err != nil {
+			return err
+		}
+		return readViewers(q, string(text), now, &news)
 	})
 	if err != nil {
 		return session.News{}, err

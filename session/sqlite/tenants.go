@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -66,23 +65,27 @@ func (s *Store) RevokeAPIKey(ctx context.Context, tenant string, id uuid.UUID) e
 	})
 }
 
+const noticeColumns = "version, published_at, text, controller, purpose, legal_basis, recipients, retention, rights"
+
+func intoNotice(n *session.Notice) []any {
+	return []any{&n.Version, asTime{&n.PublishedAt}, &n.Text, &n.Controller, &n.Purpose, &n.LegalBasis, &n.Recipients, &n.Retention, &n.Rights}
+}
+
 // Notice returns the tenant's latest privacy notice.
 func (s *Store) Notice(ctx context.Context, tenant string) (n session.Notice, err error) {
 	err = s.read(ctx, func(q queryer) error {
-		return q.one([]any{&n.Version, &n.Text, asTime{&n.PublishedAt}},
-			"SELECT version, text, published_at FROM notices WHERE tenant = ? ORDER BY version DESC LIMIT 1", tenant)
+		return q.one(intoNotice(&n), "SELECT "+noticeColumns+" FROM notices WHERE tenant = ? ORDER BY version DESC LIMIT 1", tenant)
 	})
 	return n, err
 }
 
-// PublishNotice stores the text under the next version and returns it.
-func (s *Store) PublishNotice(ctx context.Context, tenant, text string) (session.Notice, error) {
-	n := session.Notice{Text: text}
+// PublishNotice stores n under the next version and returns it.
+func (s *Store) PublishNotice(ctx context.Context, tenant string, n session.Notice) (session.Notice, error) {
 	err := s.write(ctx, func(t *tx) error {
-		n.PublishedAt = time.UnixMilli(t.now).UTC()
-		return queryer(t.query).one([]any{&n.Version}, `INSERT INTO notices (tenant, version, text, published_at)
-			VALUES (?1, coalesce((SELECT max(version) FROM notices WHERE tenant = ?1), 0) + 1, ?2, ?3)
-			RETURNING version`, tenant, text, t.now)
+		return queryer(t.query).one(intoNotice(&n), `INSERT INTO notices (tenant, `+noticeColumns+`)
+			VALUES (?1, coalesce((SELECT max(version) FROM notices WHERE tenant = ?1), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+			RETURNING `+noticeColumns,
+			tenant, t.now, n.Text, n.Controller, n.Purpose, n.LegalBasis, n.Recipients, n.Retention, n.Rights)
 	})
 	if err != nil {
 		return session.Notice{}, err

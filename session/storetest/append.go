@@ -46,7 +46,7 @@ func testNoticeMissing(w *world) {
 	w.judged(m, "badge-1", w.now, session.Stored) // none is published
 	publish := func() {
 		w.Helper()
-		_, err := w.Store.PublishNotice(w.Context(), w.tenant, "avis")
+		_, err := w.Store.PublishNotice(w.Context(), w.tenant, session.Notice{Text: "avis"})
 		w.ok(err)
 		w.clock(w.now.Add(time.Minute))
 	}
@@ -60,6 +60,19 @@ func testNoticeMissing(w *world) {
 	w.judged(m, "badge-1", w.now, session.NoticeMissing)
 	w.ok(w.Store.Acknowledge(w.Context(), w.tenant, "badge-1", 2))
 	w.judged(m, "badge-1", w.now, session.Stored)
+
+	// As in a mission that keeps no track.
+	bare := w.plan("badge-3")
+	bare.Policy.Track = false
+	bare = w.do(w.create(bare), session.Begin)
+	w.judged(bare, "badge-3", w.now, session.NoticeMissing)
+	rows, err := w.Store.Latest(w.Context(), w.tenant, bare.ID, 1)
+	w.ok(err)
+	if len(rows) != 0 {
+		w.Errorf("%d latest positions of an agent who was not told", len(rows))
+	}
+	w.ok(w.Store.Acknowledge(w.Context(), w.tenant, "badge-3", 2))
+	w.judged(bare, "badge-3", w.now, session.Stored)
 
 	other := w.plan("badge-2")
 	other.Tenant = w.newTenant()
@@ -102,7 +115,7 @@ func testRefusals(w *world) {
 	w.judged(m, "badge-2", start.Add(-30*time.Second), session.MissionPausedOutside)
 	counted(want...)
 	w.do(m, session.Resume)
-	_, err := w.Store.PublishNotice(w.Context(), w.tenant, "avis")
+	_, err := w.Store.PublishNotice(w.Context(), w.tenant, session.Notice{Text: "avis"})
 	w.ok(err)
 	w.at(2 * time.Minute)
 	w.judged(m, "badge-2", w.now, session.NoticeMissing)

@@ -203,7 +203,7 @@ func testNoticesConcurrently(w *world) {
 	var seen [n + 1]atomic.Int64
 	together(n, func(int) {
 		w.patiently(func() error {
-			got, err := w.Store.PublishNotice(w.Context(), w.tenant, "avis")
+			got, err := w.Store.PublishNotice(w.Context(), w.tenant, session.Notice{Text: "avis"})
 			if err == nil && got.Version >= 1 && got.Version <= n {
 				seen[got.Version].Add(1)
 			}

@@ -79,7 +79,7 @@ func (w *world) populate() *populated {
 	w.Helper()
 	p := &populated{world: w, doomed: "doomed-" + uuid.NewString()[:13], spared: "spared-" + uuid.NewString()[:13]}
 	notices := func() {
-		_, err := w.Store.PublishNotice(w.Context(), w.tenant, "avis")
+		_, err := w.Store.PublishNotice(w.Context(), w.tenant, session.Notice{Text: "avis"})
 		w.ok(err)
 		w.ok(w.Store.Acknowledge(w.Context(), w.tenant, p.doomed, 1))
 		w.ok(w.Store.Acknowledge(w.Context(), w.tenant, p.spared, 1))
@@ -208,7 +208,7 @@ func testEraseSteps(w *world) {
 // testEraseLaterStays: a tombstone means what came before it. Who comes back
 // under the same name is another.
 func testEraseLaterStays(w *world) {
-	_, err := w.Store.PublishNotice(w.Context(), w.tenant, "avis")
+	_, err := w.Store.PublishNotice(w.Context(), w.tenant, session.Notice{Text: "avis"})
 	w.ok(err)
 	stone := w.stone("badge-1")
 	w.at(time.Minute)

@@ -557,7 +557,7 @@ func testOverdue(p *sweepWorld) {
 		}},
 		{session.ClassPositions, func() { p.clock(p.expiry(p.ended(1, 5, "badge-1"))) }},
 		{session.ClassAcknowledgement, func() {
-			_, err := p.Store.PublishNotice(p.Context(), p.tenant, "We locate you.")
+			_, err := p.Store.PublishNotice(p.Context(), p.tenant, session.Notice{Text: "We locate you."})
 			p.ok(err)
 			p.ok(p.Store.Acknowledge(p.Context(), p.tenant, "badge-9", 1))
 			p.ok(p.Store.SetMissionTerm(p.Context(), p.tenant, 60))

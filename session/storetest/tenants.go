@@ -32,7 +32,7 @@ func testTenants(w *world) {
 	m.Tenant = "t-" + uuid.NewString()
 	w.is(w.Store.CreateMission(w.Context(), m), session.ErrNotFound, "mission of a missing tenant")
 	w.is(w.Store.CreateAPIKey(w.Context(), w.key(m.Tenant)), session.ErrNotFound, "key of a missing tenant")
-	_, err := w.Store.PublishNotice(w.Context(), m.Tenant, "text")
+	_, err := w.Store.PublishNotice(w.Context(), m.Tenant, session.Notice{Text: "text"})
 	w.is(err, session.ErrNotFound, "notice of a missing tenant")
 }
 
@@ -101,10 +101,14 @@ func testNotices(w *world) {
 	}
 	acknowledged("badge-1", 0)
 
-	for version, text := range []string{"Premier avis", "Deuxième avis"} {
+	for version, notice := range []session.Notice{{Text: "Premier avis"}, {
+		Text: "Deuxième avis", Controller: "Gardien SA", Purpose: "sûreté", LegalBasis: "art. 6.1.f", Recipients: "le client",
+		Retention: "30 jours", Rights: "accès, effacement",
+	}} {
 		w.at(time.Duration(version) * time.Hour)
-		want := session.Notice{Version: version + 1, Text: text, PublishedAt: w.now}
-		got, err := w.Store.PublishNotice(w.Context(), w.tenant, text)
+		want := notice
+		want.Version, want.PublishedAt = version+1, w.now
+		got, err := w.Store.PublishNotice(w.Context(), w.tenant, notice)
 		w.ok(err)
 		if got != want {
 			w.Errorf("published %+v, want %+v", got, want)

@@ -48,6 +48,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		{"TombstonesAtOnce", tombstonesAtOnce},
 		{"TombstonesRefuseNonsense", tombstonesRefuseNonsense},
 		{"TombstonesArePurged", tombstonesArePurged},
+		{"SigningKeysAreRemoved", signingKeysAreRemoved},
 		{"NothingShared", nothingShared},
 		{"CallerGivesUp", callerGivesUp},
 		{"Closed", closed},

@@ -11,17 +11,17 @@ import (
 	"ronde/session"
 )
 
-// Rotator is what every keyring is besides: it makes another signing key when
-// the command line asks for it, and returns all keys, the newest first.
-type Rotator interface {
-	RotateSigningKey(ctx context.Context) ([]session.SigningKey, error)
-}
-
 func signingKeysAreMadeOnce(t *testing.T, open Opener) {
 	rings := []session.Keyring{open(t), open(t), open(t)}
+	if keys, err := rings[0].SigningKeys(t.Context()); err != nil || len(keys) != 0 {
+		t.Errorf("a new keyring has %d keys, %v", len(keys), err)
+	}
+	if n := len(signingKeysRead(t, rings[1])); n != 0 {
+		t.Errorf("to read the keys made %d", n)
+	}
 	got := make([][]session.SigningKey, 12)
 	together(len(got), func(i int) {
-		keys, err := rings[i%len(rings)].SigningKeys(t.Context())
+		keys, err := rings[i%len(rings)].EnsureSigningKey(t.Context())
 		if err != nil {
 			t.Error(err)
 		}
@@ -43,13 +43,9 @@ func signingKeysAreMadeOnce(t *testing.T, open Opener) {
 
 func signingKeysRotate(t *testing.T, open Opener) {
 	ring, other := open(t), open(t)
-	rotator, ok := ring.(Rotator)
-	if !ok {
-		t.Fatal("this keyring does not rotate")
-	}
 	first := signingKeys(t, other)
 	for n := 2; n < 13; n++ { // past the first number of two digits
-		rotated, err := rotator.RotateSigningKey(t.Context())
+		rotated, err := ring.RotateSigningKey(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -67,6 +63,67 @@ func signingKeysRotate(t *testing.T, open Opener) {
 	}
 	if len(ids) != 12 {
 		t.Errorf("%d different ids among 12 keys", len(ids))
+	}
+}
+
+// signingKeysAreRemoved: those that are named and are not the newest, for good and
+// for every handle; and no key is ever mistaken for a later one.
+func signingKeysAreRemoved(t *testing.T, open Opener) {
+	ring, other := open(t), open(t)
+	signingKeys(t, ring)
+	for range 2 {
+		if _, err := ring.RotateSigningKey(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys := signingKeysRead(t, other) // third, second, first
+	remove := func(want int, ids ...string) {
+		t.Helper()
+		if n, err := ring.RemoveSigningKeys(t.Context(), ids...); err != nil || n != want {
+			t.Errorf("removed %d keys, %v; want %d", n, err, want)
+		}
+	}
+	remove(0)
+	remove(0, "no such key", keys[0].ID)
+	remove(1, keys[2].ID, keys[0].ID)
+	remove(0, keys[2].ID)
+	if left := signingKeysRead(t, other); len(left) != 2 || !sameKey(left[0], keys[0]) || !sameKey(left[1], keys[1]) {
+		t.Fatalf("%d keys are left, or others", len(left))
+	}
+	remove(1, keys[1].ID, keys[0].ID)
+	rotated, err := other.RotateSigningKey(t.Context())
+	if err != nil || len(rotated) != 2 || !sameKey(rotated[1], keys[0]) {
+		t.Fatalf("%d keys after another rotation, %v", len(rotated), err)
+	}
+	remove(1, keys[0].ID)
+	if left := signingKeysRead(t, open(t)); len(left) != 1 || !sameKey(left[0], rotated[0]) {
+		t.Fatalf("%d keys are left, or others", len(left))
+	}
+
+	// Of several that remove, each key goes once.
+	for range 4 {
+		if rotated, err = ring.RotateSigningKey(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var ids []string
+	for _, key := range rotated {
+		ids = append(ids, key.ID)
+	}
+	counts := make([]int, 6)
+	together(len(counts), func(i int) {
+		n, err := []session.Keyring{ring, other}[i%2].RemoveSigningKeys(t.Context(), ids...)
+		if err != nil {
+			t.Error(err)
+		}
+		counts[i] = n
+	})
+	total := 0
+	for _, n := range counts {
+		total += n
+	}
+	if left := signingKeysRead(t, ring); total != 4 || len(left) != 1 || !sameKey(left[0], rotated[0]) {
+		t.Errorf("%d were removed and %d are left, want 4 and the newest", total, len(left))
 	}
 }
 
@@ -113,8 +170,15 @@ func everything(t *testing.T, ctx context.Context, ring session.Keyring) {
 	if _, err = ring.DestroySalts(ctx, today); !errors.Is(err, session.ErrUnavailable) {
 		t.Errorf("DestroySalts: %v, want unavailable", err)
 	}
-	if _, err = ring.SigningKeys(ctx); !errors.Is(err, session.ErrUnavailable) {
-		t.Errorf("SigningKeys: %v, want unavailable", err)
+	for name, call := range map[string]func() ([]session.SigningKey, error){
+		"SigningKeys":       func() ([]session.SigningKey, error) { return ring.SigningKeys(ctx) },
+		"EnsureSigningKey":  func() ([]session.SigningKey, error) { return ring.EnsureSigningKey(ctx) },
+		"RotateSigningKey":  func() ([]session.SigningKey, error) { return ring.RotateSigningKey(ctx) },
+		"RemoveSigningKeys": func() ([]session.SigningKey, error) { _, err := ring.RemoveSigningKeys(ctx, "x"); return nil, err },
+	} {
+		if _, err = call(); !errors.Is(err, session.ErrUnavailable) {
+			t.Errorf("%s: %v, want unavailable", name, err)
+		}
 	}
 	if _, err = ring.DestroyTenantSalts(ctx, "acme"); !errors.Is(err, session.ErrUnavailable) {
 		t.Errorf("DestroyTenantSalts: %v, want unavailable", err)
@@ -135,6 +199,15 @@ func sameKey(a, b session.SigningKey) bool {
 }
 
 func signingKeys(t *testing.T, ring session.Keyring) []session.SigningKey {
+	t.Helper()
+	keys, err := ring.EnsureSigningKey(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+func signingKeysRead(t *testing.T, ring session.Keyring) []session.SigningKey {
 	t.Helper()
 	keys, err := ring.SigningKeys(t.Context())
 	if err != nil {

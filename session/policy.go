@@ -1,0 +1,110 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// PrivacyPolicy is what people whose data is kept are to know: facts out of the running
+// configuration, the tenant's settings and the tables by which the code works.
+// What it says in words is for package web.
+type PrivacyPolicy struct {
+	Tenant       string // "": of the installation, without anything of a tenant
+	Installation Installation
+	Notice       *Notice // the tenant's newest; nil: none was published
+	Fields       []StoredField
+	Classes      []string // of stored data: see PolicyClasses
+	Terms        Terms
+}
+
+// Installation is what a node's configuration says of the whole installation.
+type Installation struct {
+	Operator string // who runs it; "": not said
+	Contact  string // where people can write to them; "": not said
+	// HTTPS: browsers and phones reach it by TLS alone.
+	HTTPS bool
+	// Private: between the nodes, the database and the keyring nothing leaves a
+	// machine unencrypted.
+	Private bool
+	// KeysApart: the keys are in another place than the data, so that a backup of
+	// one does not open the other.
+	KeysApart bool
+}
+
+// StoredField is a member of a position that is stored.
+type StoredField struct {
+	Name     string // as on the wire
+	OnPolicy bool   // only where the mission's policy says so
+}
+
+// StoredFields returns what of a position is stored, in the order of its binary
+// form.
+func StoredFields() []StoredField {
+	return []StoredField{
+		{"timestamp", false}, {"latitude", false}, {"longitude", false}, {"accuracy", false}, {"altitude", false},
+		{"heading", false}, {"speed", true}, {"battery", false}, {"mock", false},
+	}
+}
+
+// PolicyClasses returns the classes of what is stored that concern people.
+func PolicyClasses() []string {
+	return []string{
+		"positions", "locations", "held_copies", "facts", "mission_records", "acknowledgements", "receipts", "access_log", "tenant",
+	}
+}
+
+// Terms are for how long and how often.
+type Terms struct {
+	RetentionDays    int // of a track, unless the mission says otherwise
+	MaxRetentionDays int
+	MaxProofDays     int // for the purpose of proof
+	RecordMonths     int // until the record of a mission that is over names nobody
+	AccessMonths     int // of the access log
+	Receipts         time.Duration
+	Interval         time.Duration // at most one position is kept in it, unless the mission says otherwise
+	MissionMost      time.Duration // the longest that anybody is located without a pause
+	LinkGrace        time.Duration // links outlive the mission's deadline by it, to say that it is over
+}
+
+// GeneralPolicy returns the privacy policy of the installation, without anything of a
+// tenant.
+func (s *Service) GeneralPolicy() *PrivacyPolicy {
+	usual := DefaultPolicy()
+	return &PrivacyPolicy{
+		Installation: s.Installation, Fields: StoredFields(), Classes: PolicyClasses(),
+		Terms: Terms{
+			RetentionDays: usual.RetentionDays, MaxRetentionDays: maxRetention, MaxProofDays: maxRetentionProof,
+			RecordMonths: defaultRecordMonths, AccessMonths: AccessMonths, Receipts: ReceiptLife,
+			Interval: usual.MinInterval, MissionMost: MaxDuration, LinkGrace: tokenGrace,
+		},
+	}
+}
+
+// defaultRecordMonths is the term of a tenant that has not set one.
+const defaultRecordMonths = 12
+
+// recordTerms is a store that knows for how many months a tenant's records name
+// somebody.
+type recordTerms interface {
+	MissionTerm(ctx context.Context, tenant string) (months int, err error)
+}
+
+// PrivacyPolicy returns the privacy policy of the caller's tenant.
+func (s *Service) PrivacyPolicy(ctx context.Context, p *Principal) (*PrivacyPolicy, error) {
+	policy := s.GeneralPolicy()
+	policy.Tenant = p.Tenant
+	n, err := s.Store.Notice(ctx, p.Tenant)
+	switch {
+	case err == nil:
+		policy.Notice = &n
+	case !errors.Is(err, ErrNotFound):
+		return nil, err
+	}
+	if terms, ok := s.Store.(recordTerms); ok {
+		if policy.Terms.RecordMonths, err = terms.MissionTerm(ctx, p.Tenant); err != nil {
+			return nil, err
+		}
+	}
+	return policy, nil
+}
