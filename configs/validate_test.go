@@ -61,6 +61,7 @@ func TestRules(t *testing.T) {
 		},
 		{"keys", []string{"file:", "file:/srv/keys", "postgres://h/keys"}, []string{"", "file://srv/keys", "sqlite:", "vault:"}},
 		{"root-secret-file", []string{"", "/etc/ronde/secret"}, nil},
+		{"checkpoints", []string{"", "/mnt/witness"}, nil},
 		{"log-level", []string{"debug", "info", "warn", "error"}, []string{"", "INFO", "warning", "trace"}},
 	}
 	for _, tt := range tests {
