@@ -32,7 +32,7 @@ Examples:
     ronde audit verify
     ronde audit verify --checkpoint /mnt/witness
     ronde audit export --tenant acme > acme.jsonl
-    ronde audit verify --file acme.jsonl --key "$(ronde audit key)"`
+    ronde audit verify --file acme.jsonl --key ronde-access-log/…`
 }
 
 type auditVerify struct {
