@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -214,10 +215,37 @@ func TestCheckpointsOutside(t *testing.T) {
 	if !st.Pending.IsZero() {
 		t.Errorf("nothing is signed while the folder is away: %+v", st)
 	}
+	shows := func(metric string) func() bool {
+		return func() bool { return regexp.MustCompile(`(?m)^` + metric + `$`).Match(a.metrics()) }
+	}
+	wait("the lag is not measured", shows(`ronde_access_log_outside_lag_seconds 0*[1-9.].*`))
+	wait("the failures are not counted", shows(`ronde_access_log_failures_total\{step="file"\} [1-9].*`))
+	wait("nothing else fails", shows(`ronde_access_log_failures_total\{step="tree"\} 0`))
+	wait("the leaves are not counted", shows(fmt.Sprintf("ronde_access_log_leaves %d", st.Size)))
 	check(t, os.Rename(folder+".away", folder))
 	a.signed()
 	wait("that it is kept again is not told", func() bool { return strings.Contains(a.log.String(), "checkpoint_kept_outside_again") })
+	wait("the lag stays", shows("ronde_access_log_outside_lag_seconds 0"))
 	a.verify(exitOK)
+}
+
+// TestAccessLogNotSigned: rows that cannot be signed are kept, and their age is there for all to see; once the cause
+// is mended they are signed.
+func TestAccessLogNotSigned(t *testing.T) {
+	eachStore(t, func(t *testing.T, store string) {
+		a := startAudited(t, store)
+		a.damage("ALTER TABLE access_hashes RENAME TO away")
+		check(t, a.service.Record(t.Context(), nil, session.Access{Action: session.AccessKeysRotate}))
+		age := regexp.MustCompile(`(?m)^ronde_access_log_unsigned_age_seconds ([1-9]|0\.[5-9])`)
+		for end := time.Now().Add(testPatience); !age.Match(a.metrics()) || !strings.Contains(a.log.String(), "access_log_not_signed"); time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("what cannot be signed is not told: %s", a.log.String())
+			}
+		}
+		a.damage("ALTER TABLE away RENAME TO access_hashes")
+		a.signed()
+		a.verify(exitOK)
+	})
 }
 
 // TestCheckpointsRefused: a folder that was named must be there, and writable.
