@@ -42,18 +42,38 @@ func startAudited(t *testing.T, store string) *audited {
 // signed waits until everything recorded is signed, in the database and outside it.
 func (a *audited) signed() {
 	a.t.Helper()
-	for end := time.Now().Add(testPatience); ; time.Sleep(20 * time.Millisecond) {
+	a.waitUntil("all is signed and kept outside", func() bool {
 		st, err := a.service.Store.AccessState(a.t.Context())
 		check(a.t, err)
 		outside, err := readCheckpoints(a.config.Checkpoints)
 		check(a.t, err)
-		if st.Pending.IsZero() && st.Size > 0 && slices.ContainsFunc(outside, func(c session.NamedCheckpoint) bool { return c.Text == st.Checkpoint }) {
-			return
-		}
+		return st.Pending.IsZero() && st.Size > 0 && slices.ContainsFunc(outside, func(c session.NamedCheckpoint) bool { return c.Text == st.Checkpoint })
+	})
+}
+
+// waitUntil asks until the answer is yes.
+func (a *audited) waitUntil(what string, ok func() bool) {
+	a.t.Helper()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for end := time.Now().Add(testPatience); !ok(); <-again.C {
 		if time.Now().After(end) {
-			a.t.Fatalf("not signed and kept: %+v", st)
+			a.t.Fatalf("never: %s", what)
 		}
 	}
+}
+
+// shows waits until the node's metrics have such a line.
+func (a *audited) shows(line string) {
+	a.t.Helper()
+	pattern := regexp.MustCompile(`(?m)^` + line + `$`)
+	a.waitUntil(line, func() bool { return pattern.Match(a.metrics()) })
+}
+
+// logs waits until the node has logged that event.
+func (a *audited) logs(event string) {
+	a.t.Helper()
+	a.waitUntil(event, func() bool { return strings.Contains(a.log.String(), event) })
 }
 
 // damage runs SQL past the program, as somebody whom no trigger stops.
@@ -201,31 +221,20 @@ func TestCheckpointsOutside(t *testing.T) {
 	folder := a.config.Checkpoints
 	check(t, os.Rename(folder, folder+".away"))
 	check(t, a.service.Record(t.Context(), nil, session.Access{Action: session.AccessKeysRotate}))
-	wait := func(what string, ok func() bool) {
-		t.Helper()
-		for end := time.Now().Add(testPatience); !ok(); time.Sleep(20 * time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatalf("%s: %s", what, a.log.String())
-			}
-		}
-	}
-	wait("a checkpoint that is not kept is not told", func() bool { return strings.Contains(a.log.String(), "checkpoint_not_kept_outside") })
+	a.logs("checkpoint_not_kept_outside")
 	st, err := a.service.Store.AccessState(t.Context())
 	check(t, err)
 	if !st.Pending.IsZero() {
 		t.Errorf("nothing is signed while the folder is away: %+v", st)
 	}
-	shows := func(metric string) func() bool {
-		return func() bool { return regexp.MustCompile(`(?m)^` + metric + `$`).Match(a.metrics()) }
-	}
-	wait("the lag is not measured", shows(`ronde_access_log_outside_lag_seconds 0*[1-9.].*`))
-	wait("the failures are not counted", shows(`ronde_access_log_failures_total\{step="file"\} [1-9].*`))
-	wait("nothing else fails", shows(`ronde_access_log_failures_total\{step="tree"\} 0`))
-	wait("the leaves are not counted", shows(fmt.Sprintf("ronde_access_log_leaves %d", st.Size)))
+	a.shows(`ronde_access_log_outside_lag_seconds 0*[1-9.].*`)
+	a.shows(`ronde_access_log_failures_total\{step="file"\} [1-9].*`)
+	a.shows(`ronde_access_log_failures_total\{step="tree"\} 0`)
+	a.shows(fmt.Sprintf("ronde_access_log_leaves %d", st.Size))
 	check(t, os.Rename(folder+".away", folder))
 	a.signed()
-	wait("that it is kept again is not told", func() bool { return strings.Contains(a.log.String(), "checkpoint_kept_outside_again") })
-	wait("the lag stays", shows("ronde_access_log_outside_lag_seconds 0"))
+	a.logs("checkpoint_kept_outside_again")
+	a.shows("ronde_access_log_outside_lag_seconds 0")
 	a.verify(exitOK)
 }
 
@@ -236,12 +245,8 @@ func TestAccessLogNotSigned(t *testing.T) {
 		a := startAudited(t, store)
 		a.damage("ALTER TABLE access_hashes RENAME TO away")
 		check(t, a.service.Record(t.Context(), nil, session.Access{Action: session.AccessKeysRotate}))
-		age := regexp.MustCompile(`(?m)^ronde_access_log_unsigned_age_seconds ([1-9]|0\.[5-9])`)
-		for end := time.Now().Add(testPatience); !age.Match(a.metrics()) || !strings.Contains(a.log.String(), "access_log_not_signed"); time.Sleep(20 * time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatalf("what cannot be signed is not told: %s", a.log.String())
-			}
-		}
+		a.logs("access_log_not_signed")
+		a.shows(`ronde_access_log_unsigned_age_seconds ([1-9]|0\.[5-9]).*`)
 		a.damage("ALTER TABLE away RENAME TO access_hashes")
 		a.signed()
 		a.verify(exitOK)
