@@ -39,6 +39,7 @@ type cli struct {
 	Migrate  migrateCmd  `cmd:"" group:"Run it:" help:"Bring the schemas of the store and of the keyring up to date."`
 	Doctor   doctorCmd   `cmd:"" group:"Run it:" help:"Find out whether this installation can work, down to the proxy in front of it."`
 	Config   configCmd   `cmd:"" group:"Run it:" help:"Print the effective configuration, passwords hidden."`
+	Audit    auditCmd    `cmd:"" group:"Answer for it:" help:"Verify and export the access log."`
 	Apikey   apikeyCmd   `cmd:"" group:"Let others in:" name:"apikey" help:"Make, list and revoke API keys."`
 	Demo     demoCmd     `cmd:"" group:"Try it:" help:"Run a node with made-up missions to watch."`
 	Simulate simulateCmd `cmd:"" group:"Try it:" help:"Replay recordings or made-up rounds as agents over real sockets."`

@@ -41,4 +41,10 @@ func (a *app) tidy(ctx context.Context) {
 	if n, err := a.service.PurgeReceipts(bounded); err != nil && ctx.Err() == nil {
 		a.log.Warn("purge_receipts_failed", "purged", n, "error", err)
 	}
+	if n, err := a.service.PurgeAccess(bounded); err != nil && ctx.Err() == nil {
+		a.log.Warn("purge_access_log_failed", "purged", n, "error", err)
+	}
+	if err := (checkpointFolder{a.config.Checkpoints}).tidy(a.now()); err != nil {
+		a.log.Warn("tidy_checkpoints_failed", "error", err)
+	}
 }

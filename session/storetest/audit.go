@@ -42,6 +42,7 @@ func Audit(t *testing.T, a Auditing) {
 		{"Rollback", testRollback},
 		{"Purge", testPurge},
 		{"PurgeYoung", testPurgeYoung},
+		{"Reconnects", testReconnects},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := a.Open(t)
