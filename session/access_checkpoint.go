@@ -124,3 +124,24 @@ func OriginOf(checkpoint string) uuid.UUID {
 	}
 	return id
 }
+
+// SplitCheckpoints returns the checkpoints that stand one after the other in a
+// text. One whose end was never written, because the disk was full or the machine
+// stopped, is left out.
+func SplitCheckpoints(text string) (all []string) {
+	var one strings.Builder
+	flush := func() {
+		if s := one.String(); strings.Contains(s, "\n\n— ") && strings.HasSuffix(s, "\n") {
+			all = append(all, strings.TrimRight(s, "\n")+"\n")
+		}
+		one.Reset()
+	}
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, accessOrigin) {
+			flush()
+		}
+		one.WriteString(line)
+	}
+	flush()
+	return all
+}

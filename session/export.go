@@ -120,7 +120,7 @@ func (s *Service) AgentAccess(ctx context.Context, tenant, agent string, mission
 		var own []Access
 		for _, a := range page {
 			if a.Mission == mission && (a.Agent == "" || a.Agent == pseudonym) {
-				own = append(own, a)
+				own = append(own, a.Access)
 			}
 		}
 		if len(own) > 0 {

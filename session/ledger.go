@@ -101,7 +101,7 @@ func (s *Service) ledger(ctx context.Context, m *Mission, agent string) (Ledger,
 		for i := range page {
 			after = page[i].ID
 			if page[i].Agent == "" || page[i].Agent == self {
-				seen.add(&page[i])
+				seen.add(&page[i].Access)
 			}
 		}
 		return after, len(page), err

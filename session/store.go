@@ -213,8 +213,8 @@ type Store interface {
 	// AccessLog lists the rows of a tenant that f selects in the order of their
 	// ids, which is that of time but for the drift of the nodes' clocks,
 	// beginning after the id given, which need not be that of a row (zero: at
-	// the first).
-	AccessLog(ctx context.Context, tenant string, f AccessFilter, after uuid.UUID, limit int) ([]Access, error)
+	// the first), without their salts. The Leaf of those that have none yet is -1.
+	AccessLog(ctx context.Context, tenant string, f AccessFilter, after uuid.UUID, limit int) ([]LoggedAccess, error)
 
 	// AccessState says how the access log stands, whichever its tenants.
 	AccessState(ctx context.Context) (AccessState, error)

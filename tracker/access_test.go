@@ -19,7 +19,7 @@ import (
 )
 
 // accesses returns what the access log has of a mission's viewers.
-func (n *node) accesses(m *session.Mission) []session.Access {
+func (n *node) accesses(m *session.Mission) []session.LoggedAccess {
 	n.t.Helper()
 	filter := session.AccessFilter{Mission: m.ID, Actions: []session.AccessAction{session.AccessLiveOpen, session.AccessLiveClose}}
 	rows, err := n.store.AccessLog(n.t.Context(), m.Tenant, filter, uuid.Nil, 100_000)
@@ -212,7 +212,7 @@ func TestEveryOpenIsClosed(t *testing.T) {
 			t.Errorf("a stream closed with %s", data)
 		}
 	}
-	opened := map[uuid.UUID]session.Access{}
+	opened := map[uuid.UUID]session.LoggedAccess{}
 	closes := 0
 	for _, row := range r.accesses(m) {
 		switch open, known := opened[row.Object]; {
@@ -220,7 +220,7 @@ func TestEveryOpenIsClosed(t *testing.T) {
 			opened[row.Object] = row
 		case row.Action == session.AccessLiveClose && known && open.Subject == row.Subject && open.Role == row.Role && !row.At.Before(open.At):
 			closes++
-			opened[row.Object] = session.Access{} // a second one would not match
+			opened[row.Object] = session.LoggedAccess{} // a second one would not match
 		default:
 			t.Errorf("a row out of place: %+v", row)
 		}

@@ -31,6 +31,7 @@ type accessReply struct {
 	Agent   *string              `json:"agent" doc:"The agent concerned or acting, by pseudonym"`
 	Object  *string              `json:"object" doc:"The link, hold, key or webhook concerned, or the viewer's connection"`
 	Reason  *string              `json:"reason" doc:"Why, as far as it was said"`
+	Leaf    *int64               `json:"leaf" doc:"The row's number in the tree that ronde audit verifies, from 0; null: it is about to get one"`
 }
 
 func (s *Server) getAccessLog(ctx context.Context, r *request[accessLogParams, none]) (*page[accessReply], error) {
@@ -65,11 +66,15 @@ func (s *Server) getAccessLog(ctx context.Context, r *request[accessLogParams, n
 	return p, nil
 }
 
-func newAccessReply(a *session.Access) accessReply {
-	return accessReply{
+func newAccessReply(a *session.LoggedAccess) accessReply {
+	r := accessReply{
 		ID: a.ID.String(), At: a.At, Role: orNull(a.Role), Subject: idOrNull(a.Subject), Action: a.Action,
 		Mission: idOrNull(a.Mission), Agent: orNull(a.Agent), Object: idOrNull(a.Object), Reason: orNull(a.Why),
 	}
+	if a.Leaf >= 0 {
+		r.Leaf = &a.Leaf
+	}
+	return r
 }
 
 // idOrNull returns nil for no object.

@@ -9,7 +9,7 @@ import (
 	"ronde/session"
 )
 
-const accessKeys = "action agent at id mission object reason role subject"
+const accessKeys = "action agent at id leaf mission object reason role subject"
 
 // accessLog returns the actions that a query lists, by pages of two.
 func (w *world) accessLog(query, key string) (actions []string) {
@@ -71,8 +71,17 @@ func TestAccessLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantMembers(t, "the row", row, map[string]any{
-		"at": begun, "role": "operator", "subject": key.String(), "mission": id, "agent": nil, "object": nil, "reason": "the client asked",
+		"leaf": nil, "at": begun, "role": "operator", "subject": key.String(), "mission": id, "agent": nil, "object": nil, "reason": "the client asked",
 	})
+	signer, err := session.NewAccessSigner(w.root, session.NewID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := session.GrowAccessTree(t.Context(), w.store, signer); err != nil {
+		t.Fatal(err)
+	}
+	row = first(t, w.call("GET", "/v1/access-log?action=mission.create&mission="+id, "auditor", "").want(200, "").json()["items"])
+	wantMembers(t, "the first row", row, map[string]any{"leaf": 0.0})
 	// Reading the log is recorded, for whoever reads it next.
 	if got := w.accessLog("", "auditor"); got[0] != "log.read" || len(w.accessLog("action=log.read", "auditor")) <= len(got)/2 {
 		t.Errorf("the whole log: %v", got)

@@ -23,7 +23,11 @@ func (w *world) rows() []session.Access {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return rows
+	list := make([]session.Access, len(rows))
+	for i := range rows {
+		list[i] = rows[i].Access
+	}
+	return list
 }
 
 // What a good request to each route is recorded as, said a second time; "" for

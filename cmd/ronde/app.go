@@ -102,6 +102,9 @@ func (a *app) start(ctx context.Context) (err error) {
 
 		Installation: installationOf(a.config),
 	}
+	if err := a.keepAccessLog(ctx, root, ring, registry); err != nil {
+		return err
+	}
 	if err := a.replayTombstones(ctx); err != nil {
 		return err
 	}

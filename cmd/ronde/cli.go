@@ -42,7 +42,8 @@ type cli struct {
 	Apikey    apikeyCmd    `cmd:"" group:"Let others in:" name:"apikey" help:"Make, list and revoke API keys."`
 	Keys      keysCmd      `cmd:"" group:"Let others in:" help:"Rotate the keys that tokens are signed with."`
 	Tenant    tenantCmd    `cmd:"" group:"Let others in:" help:"List tenants, and close one for good."`
-	Retention retentionCmd `cmd:"" group:"Keep it clean:" help:"Remove what has outlived its limit, and check that nothing has."`
+	Retention retentionCmd `cmd:"" group:"Answer for it:" help:"Remove what has outlived its limit, and check that nothing has."`
+	Audit     auditCmd     `cmd:"" group:"Answer for it:" help:"Verify and export the access log."`
 	Demo      demoCmd      `cmd:"" group:"Try it:" help:"Run a node with made-up missions to watch."`
 	Simulate  simulateCmd  `cmd:"" group:"Try it:" help:"Replay recordings or made-up rounds as agents over real sockets."`
 

@@ -42,10 +42,23 @@ func TestDoctorData(t *testing.T) {
 		}
 	}
 	// Where nothing is kept, nothing is asked for.
-	d = diagnose(t, idleNode(file, "--store", "postgres://nobody@127.0.0.1:1/ronde", "--keys", "file:/elsewhere/keys", "--root-secret-file", "/elsewhere/secret")...)
+	d = diagnose(t, idleNode(file, "--store", "postgres://nobody@127.0.0.1:1/ronde", "--keys", "file:/elsewhere/keys", "--root-secret-file", "/elsewhere/secret", "--checkpoints", "/elsewhere/witness")...)
 	if f, said := d.all["data"]; said {
 		t.Errorf("a folder that is not used: %v", f)
 	}
+}
+
+func TestDoctorCheckpoints(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	diagnose(t, idleNode(data)...).want("checkpoints", verdictOK, "will be made at the first start")
+	if _, err := os.Stat(data); err == nil {
+		t.Error("the doctor made the folder")
+	}
+	diagnose(t, idleNode(served(t))...).want("checkpoints", verdictOK, "can be written to")
+	diagnose(t, idleNode(data, "--checkpoints", "/nowhere/witness")...).want("checkpoints", verdictFail, "/nowhere/witness", "mkdir", "--checkpoints")
+	folder := closedFolder(t)
+	d := processed(t, ordinary(program(t, append([]string{"doctor", "--json"}, idleNode(data, "--checkpoints", folder)...)...)))
+	d.want("checkpoints", verdictFail, "permission denied", "chown")
 }
 
 func TestDoctorRootSecret(t *testing.T) {

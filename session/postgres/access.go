@@ -51,13 +51,13 @@ func accessArguments(batch []session.Access) []any {
 }
 
 // AccessLog implements session.Store.
-func (s *Store) AccessLog(ctx context.Context, tenant string, f session.AccessFilter, after uuid.UUID, limit int) (list []session.Access, err error) {
+func (s *Store) AccessLog(ctx context.Context, tenant string, f session.AccessFilter, after uuid.UUID, limit int) (list []session.LoggedAccess, err error) {
 	sql, args := selectAccess(tenant, &f, after, limit)
 	err = s.inTenant(ctx, tenant, func(b *pgx.Batch) {
 		b.Queue(sql, args...).Query(func(rows pgx.Rows) (err error) {
-			list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (session.Access, error) {
-				var a session.Access
-				err := row.Scan(intoAccess(&a)...)
+			list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (session.LoggedAccess, error) {
+				var a session.LoggedAccess
+				err := row.Scan(append(intoAccess(&a.Access), &a.Leaf)...)
 				a.At = session.Millis(a.At)
 				return a, err
 			})
@@ -83,7 +83,7 @@ func selectAccess(tenant string, f *session.AccessFilter, after uuid.UUID, limit
 	if f.Newest {
 		beyond, order = "<", " DESC"
 	}
-	and("SELECT "+accessColumns+" FROM access_log WHERE tenant = %s", tenant)
+	and("SELECT "+accessColumns+", coalesce(leaf, -1) FROM access_log WHERE tenant = %s", tenant)
 	if after != uuid.Nil {
 		and(" AND id "+beyond+" %s", after)
 	}

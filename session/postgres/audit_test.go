@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"os"
 	"testing"
 
 	"ronde/session"
@@ -20,4 +21,13 @@ func TestAudit(t *testing.T) {
 			Exec:    func(t *testing.T, sql string) { t.Helper(); d.exec(t, sql) },
 		}
 	}})
+}
+
+// TestKillAudit: a node is killed while it records and signs.
+func TestKillAudit(t *testing.T) {
+	d := newClockedDatabase(t, pgtest.Start(t))
+	storetest.KillAudit(t, storetest.Killing{
+		Source: d.dsn, Open: d.fixture, Rounds: rounds(5, 1000),
+		Strike: func(t *testing.T, victim *os.Process) { d.bury(t, victim) },
+	})
 }

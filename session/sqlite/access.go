@@ -41,18 +41,18 @@ func (t *tx) logAccess(batch []session.Access) error {
 
 // AccessLog lists the rows of a tenant that f selects, in the order of their
 // ids.
-func (s *Store) AccessLog(ctx context.Context, tenant string, f session.AccessFilter, after uuid.UUID, limit int) (list []session.Access, err error) {
+func (s *Store) AccessLog(ctx context.Context, tenant string, f session.AccessFilter, after uuid.UUID, limit int) (list []session.LoggedAccess, err error) {
 	where, args, err := accessSelection(tenant, &f, after)
 	if err != nil {
 		return nil, err
 	}
 	err = s.read(ctx, func(q queryer) error {
 		return q.each(func(row *sql.Rows) error {
-			var a session.Access
-			err := row.Scan(&a.ID, asTime{&a.At}, &a.Tenant, &a.Role, &a.Subject, &a.Action, &a.Mission, &a.Agent, &a.Object, &a.Why)
+			var a session.LoggedAccess
+			err := row.Scan(&a.ID, asTime{&a.At}, &a.Tenant, &a.Role, &a.Subject, &a.Action, &a.Mission, &a.Agent, &a.Object, &a.Why, &a.Leaf)
 			list = append(list, a)
 			return err
-		}, "SELECT "+accessColumns+" FROM access_log WHERE "+where+" LIMIT ?", append(args, limit)...)
+		}, "SELECT "+accessColumns+", coalesce(leaf, -1) FROM access_log WHERE "+where+" LIMIT ?", append(args, limit)...)
 	})
 	return list, err
 }

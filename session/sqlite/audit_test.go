@@ -36,3 +36,15 @@ func TestAudit(t *testing.T) {
 		return f
 	}})
 }
+
+// TestKillAudit: a process is killed while it records and signs.
+func TestKillAudit(t *testing.T) {
+	path := newPath(t)
+	rounds := 10
+	if storetest.Long() {
+		rounds = 1000
+	}
+	storetest.KillAudit(t, storetest.Killing{
+		Source: path, Rounds: rounds, Open: func(t *testing.T) storetest.Fixture { return open(t, path) },
+	})
+}

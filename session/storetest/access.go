@@ -31,7 +31,10 @@ func (w *world) accessLog(tenant string, f session.AccessFilter) []session.Acces
 		if len(page) == 0 {
 			return all
 		}
-		all, after = append(all, page...), page[len(page)-1].ID
+		for i := range page {
+			all = append(all, page[i].Access)
+		}
+		after = page[len(page)-1].ID
 	}
 }
 

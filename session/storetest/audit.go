@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ronde/session"
 )
 
@@ -42,6 +44,7 @@ func Audit(t *testing.T, a Auditing) {
 		{"Rollback", testRollback},
 		{"Purge", testPurge},
 		{"PurgeYoung", testPurgeYoung},
+		{"Reconnects", testReconnects},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := a.Open(t)
@@ -126,6 +129,26 @@ func (w *auditWorld) numbered(want int) {
 	}
 }
 
+// listed checks that a tenant is told the leaves of its rows, but no salt: so many
+// have one, and after them so many have none yet.
+func (w *auditWorld) listed(with, without int) {
+	w.Helper()
+	rows, err := w.world.Store.AccessLog(w.Context(), w.tenant, session.AccessFilter{}, uuid.Nil, with+without+1)
+	w.ok(err)
+	if len(rows) != with+without {
+		w.Fatalf("the tenant reads %d rows, want %d", len(rows), with+without)
+	}
+	for i := range rows {
+		want := int64(i)
+		if i >= with {
+			want = -1
+		}
+		if rows[i].Leaf != want || rows[i].Salt != nil {
+			w.Fatalf("row %d: %+v", i, rows[i])
+		}
+	}
+}
+
 func testGrow(w *auditWorld) {
 	st, err := w.world.Store.AccessState(w.Context())
 	w.ok(err)
@@ -136,6 +159,7 @@ func testGrow(w *auditWorld) {
 	for i, n := range []int{1, 1, 2, 3, 1, 7, 33, 64} {
 		w.at(time.Duration(i) * time.Minute)
 		w.record(n)
+		w.listed(total, n)
 		total += n
 		recorded := w.now
 		w.at(time.Duration(i)*time.Minute + time.Second)
@@ -157,6 +181,7 @@ func testGrow(w *auditWorld) {
 		}
 	}
 	w.grow(0)
+	w.listed(total, 0)
 	w.numbered(total)
 	if r := w.sound(int64(total)); r.Checkpoints < 16 || r.Newest.Size != int64(total) || r.Purged != 0 {
 		w.Errorf("report %+v", r)
