@@ -97,6 +97,9 @@ func (a *app) start(ctx context.Context) (err error) {
 		Log:    a.log,
 		Access: session.NewAccessWriter(store),
 	}
+	if err := a.keepAccessLog(ctx, root, ring, registry); err != nil {
+		return err
+	}
 	hub := tracker.New(tracker.Options{
 		Service: a.service, Bus: bus, Log: a.log, Registry: registry, Now: a.now, Shards: writers(a.config),
 	})

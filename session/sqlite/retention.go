@@ -250,6 +250,7 @@ func (s *Store) Overdue(ctx context.Context) (list []session.Overdue, err error)
 			{session.ClassRecords, "SELECT count(*) FROM missions m WHERE " + named, []any{day(today), today.Time().UnixMilli()}},
 			{session.ClassAcknowledgement, "SELECT count(*) FROM acknowledgements k WHERE " + former, []any{today.Time().UnixMilli()}},
 			{session.ClassReceipts, "SELECT count(*) FROM receipts WHERE expires_at <= ?", []any{late}},
+			{session.ClassAccessLog, "SELECT count(*) FROM access_log WHERE at < ?", []any{session.AccessOverdue(now).UnixMilli()}},
 		} {
 			o := session.Overdue{Class: c.class}
 			if err := q.one([]any{&o.Rows}, c.query, c.args...); err != nil {
