@@ -68,7 +68,7 @@ func (t *tidier) tidy(ctx context.Context) time.Duration {
 		t.overdue.WithLabelValues(string(o.Class)).Set(float64(o.Rows))
 	}
 	now, clockErr := t.service.Store.Now(bounded)
-	folderErr := checkpointFolder{t.config.Checkpoints}.tidy(t.app.now())
+	folderErr := checkpointFolder{t.config.Checkpoints}.tidy(t.now())
 	for _, failed := range []error{err, countErr, clockErr, folderErr} {
 		if failed != nil && ctx.Err() == nil {
 			t.log.Warn("sweep_failed", "error", failed)

@@ -74,7 +74,7 @@ func (s *Store) PurgePositions(ctx context.Context, before session.Day) (more bo
 }
 
 // excess is the condition of missions that have more positions than they keep.
-const excess = `state = 'ended' AND max_points > 0
+const excess = `state = 'ended' AND max_points > 0 AND expires_on >= (SELECT before FROM expiry)
 	AND (SELECT count(*) FROM positions p WHERE p.expires_on = m.expires_on AND p.mission = m.id) > max_points`
 
 // Overfull returns missions that have ended with more positions than their
