@@ -87,12 +87,13 @@ func ColumnClasses() map[string]Class {
 			"notices":  {"tenant", "version", "text", "published_at", "controller", "purpose", "legal_basis", "recipients", "retention", "rights"},
 		},
 		ClassInstallation: {
+			"keyring":  {"one", "id"},
+			"expiry":   {"one", "before"},
+			"nodes":    {"id", "until"},
+			"erasures": {"number", "done_at", "missions", "positions", "refusals", "acknowledgements", "links", "api_keys", "notices"},
+			// What proves the access log, without telling anything of it.
 			"access_hashes":      {"place", "hash"},
 			"access_checkpoints": {"size", "signed_at", "note"},
-			"erasures":           {"number", "done_at", "missions", "positions", "refusals", "acknowledgements", "links", "api_keys", "notices"},
-			"nodes":              {"id", "until"},
-			"keyring":            {"one", "id"},
-			"expiry":             {"one", "before"},
 			"ronde_schema":       {"id", "version_id", "is_applied", "tstamp"},
 		},
 	} {

@@ -240,6 +240,7 @@ type Store interface {
 	// no longer say anything, of each at most limit. It returns how many it
 	// removed of what it removed more of. The hashes stay.
 	PurgeAccess(ctx context.Context, limit int) (int, error)
+
 	HoldStore
 	RetentionStore
 

@@ -66,14 +66,13 @@ func (t *tidier) tidy(ctx context.Context) time.Duration {
 	// Also what a node that died had begun, or a database brought back under the nodes.
 	replayErr := t.replayTombstones(bounded)
 	_, purgeErr := t.service.PurgeTombstones(bounded)
-	_, accessErr := t.service.PurgeAccess(bounded)
-	folderErr := (checkpointFolder{t.config.Checkpoints}).tidy(t.now())
 	list, countErr := t.service.Overdue(bounded)
 	for _, o := range list {
 		t.overdue.WithLabelValues(string(o.Class)).Set(float64(o.Rows))
 	}
 	now, clockErr := t.service.Store.Now(bounded)
-	for _, failed := range []error{err, replayErr, purgeErr, accessErr, folderErr, countErr, clockErr} {
+	folderErr := checkpointFolder{t.config.Checkpoints}.tidy(t.now())
+	for _, failed := range []error{err, replayErr, purgeErr, countErr, clockErr, folderErr} {
 		if failed != nil && ctx.Err() == nil {
 			t.log.Warn("sweep_failed", "error", failed)
 			return tidyAgain

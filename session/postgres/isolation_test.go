@@ -19,7 +19,7 @@ import (
 // untenanted are the tables that hold nothing of a tenant's. Every other table
 // must have row-level security: a new one that is forgotten fails TestIsolation.
 var untenanted = map[string]bool{
-	"ronde_schema": true, "keyring": true, "erasures": true, "nodes": true, "access_hashes": true, "access_checkpoints": true,
+	"ronde_schema": true, "keyring": true, "erasures": true, "expiry": true, "nodes": true, "access_hashes": true, "access_checkpoints": true,
 }
 
 const denied = "42501" // insufficient privilege; row-level security says the same
@@ -76,6 +76,12 @@ func newPopulated(t *testing.T) *populated {
 		link := session.NewID()
 		ok(s.CreateLink(ctx, session.Link{ID: link, Tenant: "acme", Mission: m.ID, CreatedAt: now, ExpiresAt: now}))
 		ok(s.Watch(ctx, node, []*session.Attendance{{Tenant: "acme", Link: link, Want: 1, New: 1}}))
+		h, err := s.UpdateHold(ctx, "acme", m.ID, func(c *session.HoldChange) error {
+			c.Hold = session.Hold{ID: session.NewID(), Tenant: "acme", Mission: m.ID, Reason: "a dispute", SetAt: m.BeganAt, Until: m.BeganAt.Add(time.Hour)}
+			return nil
+		})
+		ok(err)
+		p.exec(t, "INSERT INTO archive (tenant, hold, agent, slot, at, sealed) VALUES ('acme', $1, 'badge-0', 1, now(), '\\x00')", h.ID)
 	}
 	rows, _ := p.admin.Query(ctx, `SELECT relname FROM pg_class
 		WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY relname`)
@@ -167,7 +173,11 @@ func (p *populated) unmodifiable(t *testing.T, stranger *pgx.Conn, table string)
 	}
 	statements := []string{"DELETE FROM " + table, "TRUNCATE " + table}
 	for _, c := range columns {
-		statements = append(statements, fmt.Sprintf("UPDATE %s SET %s = %[2]s", table, c))
+		update := fmt.Sprintf("UPDATE %s SET %s = %[2]s", table, c)
+		if table == "tenants" { // one of its rows is the stranger's own
+			update += ofAcme(table)
+		}
+		statements = append(statements, update)
 	}
 	for _, sql := range statements {
 		tag, err := stranger.Exec(t.Context(), sql)
