@@ -10,7 +10,7 @@ import (
 // both languages, and what an agent's own tenant has published, by their token.
 func TestPolicyPage(t *testing.T) {
 	s := embedded(t.TempDir())
-	s.OperatorName, s.OperatorContact = "Hébergeur Exemple SARL", "confidentialite@hebergeur.example"
+	s.OperatorName, s.OperatorContact = "Hébergeur SARL", "confidentialite@hebergeur.example"
 	a := startConfigured(t, s)
 	b := openBrowser(t, a.config.PublicURL)
 	now := time.Now()
@@ -22,7 +22,7 @@ func TestPolicyPage(t *testing.T) {
 	at := a.config.PublicURL + "/policy"
 	b.open(at + "?lang=en")
 	b.until("h1", "Privacy policy")
-	b.until("main", "Hébergeur Exemple SARL runs this server")
+	b.until("main", "Hébergeur SARL runs this server")
 	b.picture("policy-en")
 	b.open(at + "?lang=fr")
 	b.until("h1", "Politique de confidentialité")
