@@ -12,7 +12,7 @@ import (
 // with the server.
 func (s *Server) Backup(tb testing.TB) (folder string) {
 	tb.Helper()
-	folder, err := os.MkdirTemp(s.dir, "backup-")
+	folder, err := os.MkdirTemp(s.dir, "backup-") //nolint:usetesting // where the server's account may write, and on the disk of its files
 	if err == nil && s.account != nil {
 		err = os.Chown(folder, s.account.uid, s.account.gid)
 	}
