@@ -333,6 +333,29 @@ func TestEraseAgentKilled(t *testing.T) {
 	})
 }
 
+// TestKeyringThatForgot: with a keyring restored from before the last erasures,
+// whose numbers begin again, an erasure is carried out all the same.
+func TestKeyringThatForgot(t *testing.T) {
+	onBoth(t, func(in *installation) {
+		p := platformOf("acme")
+		first := in.mission("acme", 2, "badge-1")
+		in.end(first)
+		_, err := in.service().EraseAgent(in.Context(), p, "badge-1", "")
+		in.ok(err)
+		ring, err := keyring.OpenFolder(filepath.Join(in.TempDir(), "restored"), in.root)
+		in.ok(err)
+		defer ring.Close()
+		in.ring = ring
+		second := in.mission("acme", 2, "badge-2")
+		in.end(second)
+		e, err := in.service().EraseAgent(in.Context(), p, "badge-2", "")
+		in.ok(err)
+		if e.Number != 2 || e.Positions != 2 || in.stored(second) != 0 {
+			in.Errorf("erased %+v, %d positions are left", e, in.stored(second))
+		}
+	})
+}
+
 // TestCloseTenant: refused while a mission is under way, and then nothing is left
 // but the log; another tenant keeps everything.
 func TestCloseTenant(t *testing.T) {

@@ -108,9 +108,9 @@ func (r *room) tellAgents(old, m *session.Mission) {
 func (r *room) tellViewers(old, m *session.Mission, moved bool) {
 	// Progress frames name those who are there; a state clears the screen of who
 	// is not any more.
-	changed := old.State != m.State || len(old.Agents) != len(m.Agents) || slices.ContainsFunc(m.Agents, func(a session.Agent) bool {
-		before := old.Agent(a.ID)
-		return a.Relieved && before != nil && !before.Relieved
+	changed := old.State != m.State || len(old.Agents) != len(m.Agents) || slices.ContainsFunc(old.Agents, func(before session.Agent) bool {
+		now := m.Agent(before.ID) // nil: erased
+		return !before.Relieved && (now == nil || now.Relieved)
 	})
 	var state, ended []byte
 	if changed {

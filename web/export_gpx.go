@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bytes"
 	"encoding/xml"
 	"strconv"
 	"time"
@@ -31,7 +30,8 @@ func (*gpxExport) extension() string   { return ".gpx" }
 func (e *gpxExport) open(agent string, at time.Time, _ []session.Acknowledgement) error {
 	e.put(xml.Header, `<gpx version="1.1" creator="Ronde" xmlns="http://www.topografix.com/GPX/1/1" xmlns:r="`, gpxExtra, "\">\n<metadata><name>")
 	e.text(agent)
-	return e.put("</name><time>", at.UTC().Format(gpxTime), "</time></metadata>\n")
+	e.put("</name><time>", at.UTC().Format(gpxTime), "</time></metadata>\n")
+	return e.failure()
 }
 
 func (e *gpxExport) mission(p *session.Part) error {
@@ -43,7 +43,8 @@ func (e *gpxExport) mission(p *session.Part) error {
 		e.put("<desc>The track has expired, and its key is destroyed.</desc>")
 	}
 	e.put("<extensions><r:mission>", p.Mission.ID.String())
-	return e.put("</r:mission></extensions>\n")
+	e.put("</r:mission></extensions>\n")
+	return e.failure()
 }
 
 func (e *gpxExport) fixes(p *session.Part, page []session.Fix) error {
@@ -54,11 +55,9 @@ func (e *gpxExport) fixes(p *session.Part, page []session.Fix) error {
 			e.window = w
 			e.put("<trkseg>\n")
 		}
-		if err := e.point(f); err != nil {
-			return err
-		}
+		e.point(f)
 	}
-	return nil
+	return e.failure()
 }
 
 // windowOf returns the place of the window that holds a time. A position of one
@@ -74,7 +73,7 @@ func windowOf(windows []session.Window, at time.Time) int {
 
 // point writes a position: the elements of GPX in the order that its schema
 // wants, and in extensions what it has none for.
-func (e *gpxExport) point(f *session.Fix) error {
+func (e *gpxExport) point(f *session.Fix) {
 	e.put(`<trkpt lat="`, sevenDecimals(f.Latitude), `" lon="`, sevenDecimals(f.Longitude), `">`)
 	if geo.Known(f.Altitude) {
 		e.put("<ele>", number(f.Altitude), "</ele>")
@@ -92,7 +91,7 @@ func (e *gpxExport) point(f *session.Fix) error {
 	if f.Mock {
 		e.put("<r:mock>true</r:mock>")
 	}
-	return e.put("</extensions></trkpt>\n")
+	e.put("</extensions></trkpt>\n")
 }
 
 func (e *gpxExport) endSegment() {
@@ -103,28 +102,29 @@ func (e *gpxExport) endSegment() {
 
 func (e *gpxExport) leave(accessPages) error {
 	e.endSegment()
-	return e.put("</trk>\n")
+	e.put("</trk>\n")
+	return e.failure()
 }
 
 func (e *gpxExport) close(accessPages) error {
-	return e.put("</gpx>\n")
+	e.put("</gpx>\n")
+	return e.failure()
 }
 
-// put writes parts as they are. The writer keeps its first error, and returns it
-// from then on.
-func (e *gpxExport) put(parts ...string) error {
-	var err error
+// put writes parts as they are.
+func (e *gpxExport) put(parts ...string) {
 	for _, part := range parts {
-		_, err = e.w.WriteString(part)
+		_, _ = e.w.WriteString(part) // failure tells
 	}
-	return err
 }
 
 // text writes what people wrote.
-func (e *gpxExport) text(s string) {
-	var b bytes.Buffer
-	_ = xml.EscapeText(&b, []byte(s)) // a Buffer never fails
-	_ = e.put(b.String())
+func (e *gpxExport) text(s string) { _ = xml.EscapeText(e.w, []byte(s)) }
+
+// failure returns the first error of writing, which the writer keeps.
+func (e *gpxExport) failure() error {
+	_, err := e.w.Write(nil)
+	return err
 }
 
 func sevenDecimals(d float64) string { return strconv.FormatFloat(d, 'f', 7, 64) }

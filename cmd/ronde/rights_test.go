@@ -230,6 +230,40 @@ func TestErasedSockets(t *testing.T) {
 	})
 }
 
+// TestErasedOnDuty: a tombstone that another node carries out, of an agent who is being located, clears them from every
+// screen and closes their socket. It is what finishes an erasure that was interrupted.
+func TestErasedOnDuty(t *testing.T) {
+	a := startApp(t, "sqlite")
+	now := time.Now()
+	mission := a.createMission(now, now.Add(time.Hour), 48.8466, 2.4167, 80, nil)
+	phone := a.socket("/v1/agent", "ronde.agent.v1", a.agentToken(mission))
+	phone.until("hello")
+	phone.send(object{"type": "begin"})
+	phone.until("state")
+	phone.send(object{"type": "pings", "pings": []object{{"seq": 1, "timestamp": time.Now().UnixMilli(), "latitude": 48.8466, "longitude": 2.4167}}})
+	phone.until("ack")
+	viewer := a.socket("/v1/live", "ronde.live.v1", a.link(mission, "exact"))
+	if agents := viewer.until("snapshot")["agents"].([]any); len(agents) != 1 {
+		t.Fatalf("the snapshot has %v", agents)
+	}
+	stone := session.Tombstone{Number: 1, At: time.Now(), Tenant: "acme", Agent: "badge-17", Pseudonym: "erased-0000"}
+	for done := false; !done; {
+		step, err := a.service.Store.Erase(t.Context(), stone)
+		check(t, err)
+		done = step.Done
+	}
+	viewer.until("state")
+	if agents, ok := a.socket("/v1/live", "ronde.live.v1", a.link(mission, "exact")).until("snapshot")["agents"].([]any); !ok || len(agents) != 0 {
+		t.Errorf("a later snapshot has %v", agents)
+	}
+	for code := 0; code != 4003; {
+		frame, status := phone.next()
+		if code = int(status); code != 0 && code != 4003 {
+			t.Fatalf("the erased agent's socket closes with %d, want 4003; %v", code, frame)
+		}
+	}
+}
+
 func TestTenantCommands(t *testing.T) {
 	in := newRestorable(t, "sqlite")
 	run := func(args ...string) outcome {

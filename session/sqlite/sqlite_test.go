@@ -3,11 +3,9 @@ package sqlite_test
 import (
 	"context"
 	"database/sql"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -94,29 +92,8 @@ func rowsOf(t *testing.T, raw *sql.DB) map[string][]string {
 	t.Helper()
 	all := map[string][]string{}
 	for _, table := range texts(t, raw, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'") {
-		rows, err := raw.Query("SELECT * FROM " + table)
-		if err != nil {
-			t.Fatal(err)
-		}
-		columns, err := rows.Columns()
-		if err != nil {
-			t.Fatal(err)
-		}
-		all[table] = []string{}
-		for rows.Next() {
-			row, into := make([]any, len(columns)), make([]any, len(columns))
-			for i := range row {
-				into[i] = &row[i]
-			}
-			if err := rows.Scan(into...); err != nil {
-				t.Fatal(err)
-			}
-			all[table] = append(all[table], fmt.Sprintf("%s", row))
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			t.Fatal(err)
-		}
-		slices.Sort(all[table])
+		columns := texts(t, raw, "SELECT 'quote(' || name || ')' FROM pragma_table_info('"+table+"')")
+		all[table] = texts(t, raw, "SELECT "+strings.Join(columns, " || ' ' || ")+" AS row FROM "+table+" ORDER BY row")
 	}
 	return all
 }
