@@ -40,7 +40,7 @@ const MaxHold = 366 * 24 * time.Hour
 // The lengths of a reason, in characters.
 const (
 	minReason = 3
-	maxReason = 300
+	MaxReason = 300
 )
 
 // ErrReason says that what is held is read with a reason only.
@@ -52,8 +52,8 @@ var ErrReason = &Error{Code: "reason_required", Field: "Access-Reason", Detail: 
 func ValidateReason(field, reason string) error {
 	n := utf8.RuneCountInString(strings.TrimSpace(reason))
 	switch {
-	case !utf8.ValidString(reason) || n < minReason || n > maxReason || !strings.ContainsFunc(reason, unicode.IsLetter):
-		return ErrInvalid.At(field).Because("must say why, in words of %d to %d characters", minReason, maxReason)
+	case !utf8.ValidString(reason) || n < minReason || n > MaxReason || !strings.ContainsFunc(reason, unicode.IsLetter):
+		return ErrInvalid.At(field).Because("must say why, in words of %d to %d characters", minReason, MaxReason)
 	case strings.ContainsFunc(reason, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }):
 		return ErrInvalid.At(field).Because("must not contain control or formatting characters")
 	}

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -30,16 +29,18 @@ type Recorder int8
 
 // The recorders. All of them commit before data goes out.
 const (
-	Undeclared  Recorder = iota
-	Edge                 // operation: once the answer is computed, a creation before it is stored
-	EdgeFirst            // operation, before the handler makes a change: the row says what was asked for
-	Transaction          // Store.UpdateMission, together with the change; what changes nothing leaves no row
-	Connection           // the handler of a socket or stream, as it opens and closes
+	Undeclared Recorder = iota
+	Edge                // operation: once the answer is computed, a creation before it is stored
+	EdgeFirst           // operation, before the handler makes a change: the row says what was asked for
+	Rules               // package session, with the change or before it; what changes nothing leaves no row
+	Connection          // the handler of a socket or stream, as it opens and closes
 	Nobody
 )
 
-func reads(a session.AccessAction) Access {
-	return Access{By: Edge, Actions: []session.AccessAction{a}}
+// reads declares a reading: as the first action, unless the handler finds that it
+// is one of the others.
+func reads(actions ...session.AccessAction) Access {
+	return Access{By: Edge, Actions: actions}
 }
 
 func creates(a session.AccessAction) Access { return reads(a) }
@@ -49,7 +50,7 @@ func changes(a session.AccessAction) Access {
 }
 
 func within(actions ...session.AccessAction) Access {
-	return Access{By: Transaction, Actions: actions}
+	return Access{By: Rules, Actions: actions}
 }
 
 func connects(actions ...session.AccessAction) Access {
@@ -71,7 +72,7 @@ func (a *Access) check(r *Route) error {
 		return errors.New("does not say why it is not recorded")
 	case a.By == Nobody:
 		return nil
-	case len(a.Actions) == 0 || a.atEdge() && len(a.Actions) > 1:
+	case len(a.Actions) == 0:
 		return errors.New("does not say as what it is recorded")
 	case r.Public:
 		return errors.New("is public, and so has nobody to record")
@@ -123,14 +124,11 @@ func (r *request[P, B]) record(ctx context.Context, s *Server) error {
 // percent-encoded UTF-8, because headers are ASCII.
 const reasonHeader = "Access-Reason"
 
-// Length of a reason, in characters.
-const minReason, maxReason = 3, 300
-
 func accessReason(h http.Header, required bool) (string, error) {
 	values, invalid := h.Values(reasonHeader), session.ErrInvalid.At(reasonHeader)
 	switch {
 	case len(values) == 0 && required:
-		return "", invalid.Because("is required: it says why, in %d to %d characters", minReason, maxReason)
+		return "", invalid.Because("is required: it says why")
 	case len(values) == 0:
 		return "", nil
 	case len(values) > 1:
@@ -142,14 +140,7 @@ func accessReason(h http.Header, required bool) (string, error) {
 	if err != nil || !utf8.ValidString(reason) {
 		return "", invalid.Because("must be percent-encoded UTF-8: a %% is written %%25")
 	}
-	foreign := func(c rune) bool { return unicode.IsControl(c) || unicode.Is(unicode.Cf, c) }
-	switch n := utf8.RuneCountInString(reason); {
-	case strings.ContainsFunc(reason, foreign):
-		return "", invalid.Because("must not contain control or formatting characters")
-	case strings.TrimSpace(reason) != reason || n < minReason || n > maxReason:
-		return "", invalid.Because("must have %d to %d characters, without space around them", minReason, maxReason)
-	}
-	return reason, nil
+	return strings.TrimSpace(reason), session.ValidateReason(reasonHeader, reason)
 }
 
 // describeAccess documents what a use of the route leaves in the access log.
@@ -164,6 +155,6 @@ func describeAccess(op *huma.Operation, r *Route) {
 	op.Parameters = append(op.Parameters, &huma.Param{
 		Name: reasonHeader, In: "header", Required: r.Access.NeedsReason,
 		Description: "Why, for the access log: percent-encoded UTF-8, 3 to 300 characters once decoded.",
-		Schema:      &huma.Schema{Type: huma.TypeString, MaxLength: new(12 * maxReason)},
+		Schema:      &huma.Schema{Type: huma.TypeString, MaxLength: new(12 * session.MaxReason)},
 	})
 }

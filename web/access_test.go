@@ -23,7 +23,6 @@ func TestEveryRouteDeclaresItsRecording(t *testing.T) {
 		"no why":         {func(r *Route) { r.Access = unrecorded("") }, "does not say why it is not recorded"},
 		"both":           {func(r *Route) { r.Access = Access{By: Nobody, Unrecorded: "x", Actions: track} }, "does not say why it is not recorded"},
 		"no action":      {func(r *Route) { r.Access = Access{By: Edge} }, "does not say as what it is recorded"},
-		"two at once":    {func(r *Route) { r.Access = Access{By: Edge, Actions: append(track, track...)} }, "does not say as what it is recorded"},
 		"nobody's":       {func(r *Route) { r.Roles, r.Public, r.Access = nil, true, Access{By: Edge, Actions: track} }, "has nobody to record"},
 		"no connection":  {func(r *Route) { r.Access = connects(session.AccessLiveOpen) }, "is recorded as what it is not"},
 		"a connection":   {func(r *Route) { r.Kind, r.Access = LiveEvents, reads(session.AccessLiveOpen) }, "is recorded as what it is not"},
@@ -41,8 +40,8 @@ func TestEveryRouteDeclaresItsRecording(t *testing.T) {
 
 func TestAccessReason(t *testing.T) {
 	for header, want := range map[string]string{
-		"dispute 4711": "dispute 4711", "d%C3%A9sign%C3%A9": "désigné", "%F0%9F%98%80%F0%9F%98%80%F0%9F%98%80": "😀😀😀", "a+b=c": "a+b=c",
-		"100%25": "100%", strings.Repeat("%C3%A9", 300): strings.Repeat("é", 300),
+		"dispute 4711": "dispute 4711", "d%C3%A9sign%C3%A9": "désigné", "a+b=c": "a+b=c",
+		"100%25 sure": "100% sure", "%20abc%20": "abc", strings.Repeat("%C3%A9", 300): strings.Repeat("é", 300),
 	} {
 		if got, err := accessReason(http.Header{reasonHeader: {header}}, true); err != nil || got != want {
 			t.Errorf("%q: %q, %v", header, got, err)
@@ -52,8 +51,8 @@ func TestAccessReason(t *testing.T) {
 		t.Errorf("none: %q, %v", got, err)
 	}
 	for name, values := range map[string][]string{
-		"is required": nil, "twice": {"one reason", "another"}, "3 to 300": {""}, "to 300 characters": {"ab"}, "300 characters,": {strings.Repeat("x", 301)},
-		"space around": {"%20abc"}, "is written %25": {"100%"}, "percent-encoded UTF-8: a": {"%ff%fe%fd"}, "ASCII": {"désigné"},
+		"is required": nil, "twice": {"one reason", "another"}, "3 to 300": {""}, "to 300 characters": {"ab"}, "300 characters": {strings.Repeat("x", 301)}, "in words": {"100%25"},
+		"is written %25": {"100%"}, "percent-encoded UTF-8: a": {"%ff%fe%fd"}, "ASCII": {"désigné"},
 		"control or": {"abc%0Adef"}, "or formatting": {"abc%E2%80%AEdef"}, "must be ASCII": {"abc\tdef"},
 	} {
 		_, err := accessReason(http.Header{reasonHeader: values}, true)

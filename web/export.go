@@ -60,6 +60,9 @@ func (s *Server) exportAgent(ctx context.Context, p *session.Principal, r *http.
 	if err != nil {
 		return err
 	}
+	if err := out.to.recorded(); err != nil { // and so the export has itself
+		return err
+	}
 	var form exportForm = newJSONExport(out)
 	if r.URL.Query().Get("format") == "gpx" {
 		form = &gpxExport{w: out}

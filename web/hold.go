@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"net/url"
 	"time"
 
 	"github.com/google/uuid"
@@ -60,16 +59,10 @@ func (s *Server) releaseMission(ctx context.Context, r *request[missionParams, n
 	return newHoldReply(&h), nil
 }
 
-// heldParams name a mission whose data may be held, and why a caller reads them.
-type heldParams struct {
-	ID     string `path:"id" doc:"The mission, a UUIDv7"`
-	Reason string `header:"Access-Reason" maxLength:"3600" doc:"Why, percent-encoded UTF-8 of 3 to 300 characters: required of a mission that is over and held"`
-}
-
 // heldBy returns the hold that stands on a mission that is over, whose data are
-// read with a reason only, once it is recorded that this caller reads them and
-// why. Nil: there is none, and the mission is read as ever.
-func (s *Server) heldBy(ctx context.Context, p *session.Principal, m *session.Mission, header string) (*session.Hold, error) {
+// read with a reason only, and has the request's row say that it is what is held
+// that is read. Nil: there is none, and the mission is read as ever.
+func (s *Server) heldBy(ctx context.Context, m *session.Mission, row *session.Access) (*session.Hold, error) {
 	if !m.State.Over() {
 		return nil, nil
 	}
@@ -77,17 +70,11 @@ func (s *Server) heldBy(ctx context.Context, p *session.Principal, m *session.Mi
 	if err != nil || h == nil {
 		return nil, err
 	}
-	if header == "" {
+	if row.Why == "" {
 		return nil, session.ErrReason
 	}
-	why, err := url.PathUnescape(header)
-	if err != nil {
-		return nil, session.ErrInvalid.At(session.ErrReason.Field).Because("must be percent-encoded UTF-8")
-	}
-	if err := session.ValidateReason(session.ErrReason.Field, why); err != nil {
-		return nil, err
-	}
-	return h, s.service.Record(ctx, p, session.Access{Action: session.AccessArchiveRead, Mission: m.ID, Object: h.ID, Why: why})
+	row.Action, row.Object = session.AccessArchiveRead, h.ID
+	return h, nil
 }
 
 // missionReply returns what an answer says of a mission, its hold included.

@@ -74,12 +74,12 @@ type reportGap struct {
 	Seconds int64     `json:"seconds"`
 }
 
-func (s *Server) getReport(ctx context.Context, r *request[heldParams, none]) (*reportReply, error) {
+func (s *Server) getReport(ctx context.Context, r *request[missionParams, none]) (*reportReply, error) {
 	m, err := s.mission(ctx, r.Principal, r.Params.ID)
 	if err != nil {
 		return nil, err
 	}
-	hold, err := s.heldBy(ctx, r.Principal, m, r.Params.Reason)
+	hold, err := s.heldBy(ctx, m, &r.Access)
 	if err != nil {
 		return nil, err
 	}

@@ -135,13 +135,13 @@ func Routes() []Route {
 			Roles: staff, Access: changes(session.AccessLinkRevoke), bind: operation((*Server).revokeLink)},
 
 		{Method: "GET", Path: mission + "/progress", Name: "getProgress", Summary: "Read where a mission stands",
-			Roles: staff, Access: reads(session.AccessProgressRead),
+			Roles: staff, Access: reads(session.AccessProgressRead, session.AccessArchiveRead),
 			Refusals: []string{codeGone, codeReason}, bind: operation((*Server).getProgress)},
 		{Method: "GET", Path: mission + "/track", Name: "getTrack", Summary: "Read a mission's stored positions",
-			Roles: platform, Access: reads(session.AccessTrackRead),
+			Roles: platform, Access: reads(session.AccessTrackRead, session.AccessArchiveRead),
 			Refusals: []string{codeGone, codeReason}, bind: operation((*Server).getTrack)},
 		{Method: "GET", Path: mission + "/report", Name: "getReport", Summary: "Read how a mission went, without coordinates",
-			Roles: staff, Access: reads(session.AccessReportRead), Bound: reportTimeout,
+			Roles: staff, Access: reads(session.AccessReportRead, session.AccessArchiveRead), Bound: reportTimeout,
 			Refusals: []string{codeReason}, bind: operation((*Server).getReport)},
 
 		{Method: "POST", Path: mission + "/hold", Name: "holdMission", Summary: "Hold a mission's track beyond its expiry, or extend its hold",

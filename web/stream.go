@@ -124,7 +124,7 @@ type sender struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	stalled *time.Timer  // ends the request's context
-	record  func() error // has the access log know, before the first byte
+	record  func() error // has the access log know; nil once it does
 	begun   bool
 }
 
@@ -133,16 +133,26 @@ func newChunks(w http.ResponseWriter, cancel func()) *chunks {
 	return &chunks{Writer: bufio.NewWriterSize(to, chunkSize), header: w.Header(), to: to}
 }
 
+// recorded returns once the access log knows of the request.
+func (s *sender) recorded() error {
+	if s.record == nil {
+		return nil
+	}
+	if err := s.record(); err != nil {
+		return err
+	}
+	s.record = nil
+	return nil
+}
+
 // Write sends a part of the body.
 func (s *sender) Write(b []byte) (int, error) {
 	s.stalled.Stop()
 	defer s.stalled.Reset(requestTimeout)
-	if !s.begun {
-		if err := s.record(); err != nil {
-			return 0, err
-		}
-		s.begun = true
+	if err := s.recorded(); err != nil {
+		return 0, err
 	}
+	s.begun = true
 	if err := s.control.SetWriteDeadline(time.Now().Add(chunkTimeout)); err != nil {
 		return 0, err
 	}

@@ -17,7 +17,6 @@ type trackParams struct {
 	Format string `query:"format" enum:"json" default:"json" doc:"How positions are written"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"1000" doc:"The most items of a page"`
 	Cursor string `query:"cursor" maxLength:"200" doc:"The next_cursor of the page before"`
-	Reason string `header:"Access-Reason" maxLength:"3600" doc:"Why, percent-encoded UTF-8 of 3 to 300 characters: required of a mission that is over and held"`
 }
 
 // fixReply is one stored position, in the terms of the W3C Geolocation API.
@@ -53,7 +52,7 @@ func (s *Server) getTrack(ctx context.Context, r *request[trackParams, none]) (*
 	if err != nil {
 		return nil, err
 	}
-	hold, err := s.heldBy(ctx, r.Principal, m, r.Params.Reason)
+	hold, err := s.heldBy(ctx, m, &r.Access)
 	if err != nil {
 		return nil, err
 	}
