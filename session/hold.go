@@ -51,13 +51,10 @@ var ErrReason = &Error{Code: "reason_required", Field: "Access-Reason", Detail: 
 // them.
 func ValidateReason(field, reason string) error {
 	n := utf8.RuneCountInString(strings.TrimSpace(reason))
-	switch {
-	case !utf8.ValidString(reason) || n < minReason || n > maxReason || !strings.ContainsFunc(reason, unicode.IsLetter):
+	if n < minReason || n > maxReason || !strings.ContainsFunc(reason, unicode.IsLetter) {
 		return ErrInvalid.At(field).Because("must say why, in words of %d to %d characters", minReason, maxReason)
-	case strings.ContainsFunc(reason, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }):
-		return ErrInvalid.At(field).Because("must not contain control or formatting characters")
 	}
-	return nil
+	return validLine(field, reason, maxReason)
 }
 
 // Stands reports whether the hold is in force.
