@@ -46,7 +46,7 @@ func (s *Service) Record(ctx context.Context, p *Principal, a Access) error {
 		if text == "" {
 			continue
 		}
-		if err := validText(field, text); err != nil {
+		if err := validLine(field, text, MaxReason); err != nil {
 			return err
 		}
 	}

@@ -37,9 +37,9 @@ type Hold struct {
 // again, by extending it.
 const MaxHold = 366 * 24 * time.Hour
 
-// The lengths of a reason, in characters.
 const (
 	minReason = 3
+	// MaxReason is the most characters of a reason.
 	MaxReason = 300
 )
 
@@ -47,17 +47,13 @@ const (
 var ErrReason = &Error{Code: "reason_required", Field: "Access-Reason", Detail: "is missing: the mission is over and held, and its data are read with a reason only"}
 
 // ValidateReason returns ErrInvalid, naming the field, for a text that is no
-// reason: 3 to 300 characters on one line, a letter among
-// them.
+// reason: 3 to MaxReason characters on one line, a letter among them.
 func ValidateReason(field, reason string) error {
 	n := utf8.RuneCountInString(strings.TrimSpace(reason))
-	switch {
-	case !utf8.ValidString(reason) || n < minReason || n > MaxReason || !strings.ContainsFunc(reason, unicode.IsLetter):
+	if n < minReason || n > MaxReason || !strings.ContainsFunc(reason, unicode.IsLetter) {
 		return ErrInvalid.At(field).Because("must say why, in words of %d to %d characters", minReason, MaxReason)
-	case strings.ContainsFunc(reason, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }):
-		return ErrInvalid.At(field).Because("must not contain control or formatting characters")
 	}
-	return nil
+	return validLine(field, reason, MaxReason)
 }
 
 // Stands reports whether the hold is in force.

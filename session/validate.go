@@ -150,12 +150,15 @@ func (m *Mission) validateAgents() error {
 
 // validText accepts what a person can read on one line: no control or
 // direction-changing characters, which would falsify a log line or a page.
-func validText(field, s string) error {
+func validText(field, s string) error { return validLine(field, s, maxText) }
+
+// validLine is validText of at most so many characters.
+func validLine(field, s string, most int) error {
 	switch {
 	case strings.TrimSpace(s) == "":
 		return ErrInvalid.At(field).Because("is required")
-	case !utf8.ValidString(s) || utf8.RuneCountInString(s) > maxText:
-		return ErrInvalid.At(field).Because("must be UTF-8 of at most %d characters", maxText)
+	case !utf8.ValidString(s) || utf8.RuneCountInString(s) > most:
+		return ErrInvalid.At(field).Because("must be UTF-8 of at most %d characters", most)
 	case strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }):
 		return ErrInvalid.At(field).Because("must not contain control or formatting characters")
 	}

@@ -36,7 +36,7 @@ func TestHeldMission(t *testing.T) {
 			t.Errorf("the mission says held_until %v", until)
 		}
 	}
-	const why = "réclamation n° 7"
+	why := "réclamation n° 7, " + strings.Repeat("é", 282) // as long as a reason may be
 	reason := url.PathEscape(why)
 	read := func(when string) {
 		t.Helper()

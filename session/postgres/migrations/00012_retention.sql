@@ -276,8 +276,8 @@ CREATE FUNCTION ronde_named() RETURNS TABLE (mission uuid, ended_at timestamptz)
     SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT m.id, m.ended_at FROM missions m
     WHERE m.anonymous_at IS NULL AND m.ended_at IS NOT NULL AND (m.expires_on IS NULL OR m.expires_on <= ronde_today())
-        -- No tenant's term is shorter: this leaves few whose own must be asked for.
-        AND m.ended_at <= ronde_now() - (SELECT min(t.mission_months) FROM tenants t) * interval '1 month' + interval '1 day'
+        -- No tenant's term is shorter, however long its months: few are left whose own must be asked for.
+        AND m.ended_at <= ronde_now() - (SELECT min(t.mission_months) FROM tenants t) * interval '1 month' + interval '4 days'
         AND ronde_term(m.ended_at, m.tenant) <= ronde_now()
         AND NOT EXISTS (SELECT FROM holds h WHERE h.tenant = m.tenant AND h.mission = m.id AND h.gone_at IS NULL)
 $$;
