@@ -31,7 +31,6 @@ func (n *node) accesses(m *session.Mission) []session.LoggedAccess {
 // frame, or the code by which it is refused, and what ends the connection.
 var ways = map[string]func(n *node, p *session.Principal) (first string, end func(), err error){
 	"socket": func(n *node, p *session.Principal) (string, func(), error) {
-		//nolint:bodyclose // the body of an upgrade is the connection
 		ws, _, err := websocket.Dial(n.t.Context(), "ws"+n.server.URL[4:]+"/live"+n.caller(p), &websocket.DialOptions{Subprotocols: []string{liveProtocol}})
 		if err != nil {
 			return "", nil, err
