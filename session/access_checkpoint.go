@@ -125,23 +125,28 @@ func OriginOf(checkpoint string) uuid.UUID {
 	return id
 }
 
+// JoinCheckpoint returns the text by which a checkpoint is added to others: an
+// empty line before it and one after it, so that one of which only a part was
+// written is told from the others.
+func JoinCheckpoint(checkpoint string) string { return "\n" + checkpoint + "\n" }
+
 // SplitCheckpoints returns the checkpoints that stand one after the other in a
 // text. One whose end was never written, because the disk was full or the machine
 // stopped, is left out.
 func SplitCheckpoints(text string) (all []string) {
 	var one strings.Builder
-	flush := func() {
-		if s := one.String(); strings.Contains(s, "\n\n— ") && strings.HasSuffix(s, "\n") {
+	take := func(end string) {
+		if s := one.String(); strings.Contains(s, "\n\n— ") && strings.HasSuffix(s, end) {
 			all = append(all, strings.TrimRight(s, "\n")+"\n")
 		}
 		one.Reset()
 	}
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, accessOrigin) {
-			flush()
+			take("\n\n")
 		}
 		one.WriteString(line)
 	}
-	flush()
+	take("\n")
 	return all
 }

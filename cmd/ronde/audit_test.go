@@ -274,10 +274,15 @@ func TestCheckpointFolder(t *testing.T) {
 	}
 	torn, err := os.OpenFile(filepath.Join(f.dir, "checkpoints-2026-11-25.txt"), os.O_APPEND|os.O_WRONLY, 0o600)
 	check(t, err)
-	_, err = torn.WriteString("ronde-access-log/x\n12\nro")
+	for _, cut := range []int{22, 50, 59} { // within the text, the signature, at its end
+		whole := session.JoinCheckpoint(text(12))
+		_, err = torn.WriteString(whole[:min(cut, len(whole)-3)])
+		check(t, err)
+		check(t, f.append(text(10), now))
+	}
+	_, err = torn.WriteString("\n" + strings.TrimSuffix(text(12), "\n"))
 	check(t, err)
 	check(t, torn.Close())
-	check(t, f.append(text(10), now))
 	for range 2 {
 		check(t, f.tidy(now))
 		all, err := readCheckpoints(f.dir)
@@ -286,7 +291,7 @@ func TestCheckpointFolder(t *testing.T) {
 		for _, c := range all {
 			got = append(got, strings.Split(c.Text, "\n")[1])
 		}
-		if want := []string{"2", "5", "6", "7", "8", "9", "10"}; !slices.Equal(got, want) {
+		if want := []string{"2", "5", "6", "7", "8", "9", "10", "10", "10"}; !slices.Equal(got, want) {
 			t.Errorf("checkpoints %v are left, want %v", got, want)
 		}
 	}

@@ -53,8 +53,7 @@ func (f checkpointFolder) append(signed string, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	// At once: another node's comes before it or after it. On a line of its own, even after one that was cut short.
-	_, err = file.WriteString("\n" + signed)
+	_, err = file.WriteString(session.JoinCheckpoint(signed)) // at once: another node's comes before it or after it
 	return errors.Join(err, file.Sync(), file.Close())
 }
 

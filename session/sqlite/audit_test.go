@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"testing"
+	"time"
 
 	"ronde/session"
 	"ronde/session/sqlite"
@@ -47,4 +48,35 @@ func TestKillAudit(t *testing.T) {
 	storetest.KillAudit(t, storetest.Killing{
 		Source: path, Rounds: rounds, Open: func(t *testing.T) storetest.Fixture { return open(t, path) },
 	})
+}
+
+// TestAnotherSpelling: ids are text here, and one has a single spelling. Another one
+// means the same to whoever reads, and is an edit all the same.
+func TestAnotherSpelling(t *testing.T) {
+	path := newPath(t)
+	f := open(t, path)
+	signer, err := session.NewAccessSigner(session.NewRootSecret(), session.NewID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch := []session.Access{{Tenant: "acme", Action: session.AccessTrackRead, Subject: session.NewID()}}
+	if err := f.Store.LogAccess(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := session.GrowAccessTree(t.Context(), f.Store, signer); err != nil {
+		t.Fatal(err)
+	}
+	raw := rawDB(t, path)
+	for _, text := range []string{"DROP TRIGGER access_log_fixed", "UPDATE access_log SET subject = '{' || subject || '}'"} {
+		if _, err := raw.Exec(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := session.VerifyAccessLog(t.Context(), f.Store, &signer.AccessVerifier, nil, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Findings) != 1 || r.Findings[0].Fault != session.FaultEdited || r.Findings[0].From != 0 {
+		t.Errorf("found %+v", r.Findings)
+	}
 }
