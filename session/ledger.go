@@ -46,7 +46,7 @@ const (
 )
 
 // ledgerReads are the reads that an agent is told of.
-var ledgerReads = []AccessAction{AccessProgressRead, AccessTrackRead, AccessReportRead, AccessArchiveRead, AccessAgentExport}
+var ledgerReads = []AccessAction{AccessProgressRead, AccessTrackRead, AccessReportRead, AccessArchiveRead}
 
 // Ledgers returns the ledgers of an agent, of the newest mission first, beginning
 // after the id given (zero: at the newest). ErrNotFound for an agent whom no
@@ -95,14 +95,11 @@ func (s *Service) ledger(ctx context.Context, m *Mission, agent string) (Ledger,
 	}
 	var seen onlookers
 	filter := AccessFilter{Mission: m.ID, Actions: append([]AccessAction{AccessLiveOpen, AccessLiveClose}, ledgerReads...)}
-	self := s.Pseudonym(m.Tenant, agent)
 	err = pages(func(after uuid.UUID) (uuid.UUID, int, error) {
 		page, err := s.Store.AccessLog(ctx, m.Tenant, filter, after, ledgerPage)
 		for i := range page {
+			seen.add(&page[i].Access)
 			after = page[i].ID
-			if page[i].Agent == "" || page[i].Agent == self {
-				seen.add(&page[i].Access)
-			}
 		}
 		return after, len(page), err
 	})

@@ -31,7 +31,6 @@ func (n *node) accesses(m *session.Mission) []session.LoggedAccess {
 // frame, or the code by which it is refused, and what ends the connection.
 var ways = map[string]func(n *node, p *session.Principal) (first string, end func(), err error){
 	"socket": func(n *node, p *session.Principal) (string, func(), error) {
-		//nolint:bodyclose // the body of an upgrade is the connection
 		ws, _, err := websocket.Dial(n.t.Context(), "ws"+n.server.URL[4:]+"/live"+n.caller(p), &websocket.DialOptions{Subprotocols: []string{liveProtocol}})
 		if err != nil {
 			return "", nil, err
@@ -134,6 +133,7 @@ func TestNothingIsShownUnrecorded(t *testing.T) {
 	r := newRig(t)
 	m := r.active("badge-17")
 	agent := r.agent(m, "badge-17")
+	agent.until("hello") // from now on they are told how many watch
 	link := viewerOf(m, session.ProfileExact)
 	link.Viewers = 1
 	for _, down := range []bool{true, false} {
@@ -156,6 +156,33 @@ func TestNothingIsShownUnrecorded(t *testing.T) {
 				continue
 			}
 		}
+	}
+}
+
+// TestNoticeIsRecorded: that an agent acknowledges the notice over the socket is
+// recorded first, or does not count.
+func TestNoticeIsRecorded(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m := r.active("badge-17")
+	_, err := r.service.PublishNotice(t.Context(), staff, session.Notice{Text: "We locate you during missions."})
+	must(t, err)
+	agent := r.agent(m, "badge-17")
+	agent.until("hello")
+	r.store.onLog(func([]session.Access, func() error) error { return session.ErrUnavailable.Because("planted") })
+	agent.send(`{"type":"notice","version":1}`)
+	if e := agent.until("error"); e["code"] != "store_unavailable" {
+		t.Errorf("unrecorded: %v", e)
+	}
+	if v, err := r.store.Acknowledged(t.Context(), tenant, "badge-17"); v != 0 || err != nil {
+		t.Errorf("unrecorded, and acknowledged is version %d, %v", v, err)
+	}
+	r.store.onLog(nil)
+	agent.send(`{"type":"notice","version":1}`)
+	agent.until("state")
+	rows, err := r.store.AccessLog(t.Context(), tenant, session.AccessFilter{Actions: []session.AccessAction{session.AccessNoticeAccept}}, uuid.Nil, 9)
+	if must(t, err); len(rows) != 1 || rows[0].Agent != r.service.Pseudonym(tenant, "badge-17") || rows[0].Mission != m.ID || rows[0].Role != session.AgentRole {
+		t.Errorf("the log has %+v", rows)
 	}
 }
 

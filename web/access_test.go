@@ -1,11 +1,15 @@
 package web
 
 import (
+	"errors"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"ronde/session"
 )
@@ -58,6 +62,29 @@ func TestAccessReason(t *testing.T) {
 		_, err := accessReason(http.Header{reasonHeader: values}, true)
 		if err == nil || !strings.Contains(err.Error(), "invalid: Access-Reason ") || !strings.Contains(err.Error(), name) {
 			t.Errorf("%q: %v, want %q", values, err, name)
+		}
+	}
+}
+
+// A route can want to know why.
+func TestNeedsReason(t *testing.T) {
+	s := &Server{service: &session.Service{}}
+	route := &Route{Path: "/x", Access: reads(session.AccessHoldRead)}
+	req := httptest.NewRequest(http.MethodGet, "/x", http.NoBody)
+	req = req.WithContext(session.WithPrincipal(req.Context(), &session.Principal{Role: session.Operator, Tenant: "acme"}, nil))
+	for _, needed := range []bool{false, true} {
+		route.Access.NeedsReason = needed
+		req.Header.Del(reasonHeader)
+		if _, err := s.accessOf(route, req); errors.Is(err, session.ErrInvalid) != needed {
+			t.Errorf("needed %t: without it: %v", needed, err)
+		}
+		req.Header.Set(reasonHeader, "dispute%204711")
+		if row, err := s.accessOf(route, req); err != nil || row.Why != "dispute 4711" || row.Action != session.AccessHoldRead {
+			t.Errorf("needed %t: with it: %+v, %v", needed, row, err)
+		}
+		op := &huma.Operation{Extensions: map[string]any{}}
+		if describeAccess(op, route); len(op.Parameters) != 1 || op.Parameters[0].Required != needed {
+			t.Errorf("needed %t: documented as %+v", needed, op.Parameters)
 		}
 	}
 }

@@ -68,7 +68,9 @@ func TestLedger(t *testing.T) {
 	w.call("GET", "/v1/missions/"+id+"/track", "platform", "").want(200, "")
 	w.clock.Advance(time.Minute)
 	w.call("GET", "/v1/missions/"+id+"/track", "platform", "").want(200, "")
-	w.call("GET", "/v1/missions/"+id+"/end", "platform", "").want(405, "")
+	elsewhere := w.mission("begin")
+	w.watches(elsewhere, link, 0) // which says nothing of this mission
+	w.call("GET", "/v1/missions/"+elsewhere+"/report", "platform", "").want(200, "")
 	w.call("POST", "/v1/missions/"+id+"/end", "platform", "").want(200, "")
 
 	items, next := w.ledger(agent, token, "")
@@ -76,6 +78,9 @@ func TestLedger(t *testing.T) {
 		t.Fatalf("%d items, then %v", len(items), next)
 	}
 	l := items[0].(map[string]any)
+	if len(l["watched"].([]any)) != 1 || len(l["reads"].([]any)) != 1 || len(l["pauses"].([]any)) != 1 {
+		t.Errorf("more than there was: %v", l)
+	}
 	wantMembers(t, "mission", l["mission"], map[string]any{"id": id, "reference": "M-1", "site": "Entrepôt", "state": "ended", "began_at": began, "ended_at": w.now()})
 	wantMembers(t, "watch", first(t, l["watched"]), map[string]any{"from": began, "to": watched, "connections": 1.0})
 	wantMembers(t, "link", first(t, l["watched"])["link"], map[string]any{"id": link, "label": "Agence Söhne", "profile": "cell:8", "trail": true})
