@@ -27,6 +27,16 @@ type Keyring interface {
 	// the day given, and returns how many it destroyed. Repeating it is
 	// harmless.
 	DestroySalts(ctx context.Context, before Day) (int, error)
+	// SaltDays returns the days of which there are salts, in order.
+	SaltDays(ctx context.Context) ([]Day, error)
+	// HoldSalt returns the 32-byte salt under which the copy of a hold is sealed.
+	// Without one it makes it, if that is asked for, and otherwise returns
+	// ErrGone, as it does for one that was destroyed. Of several callers that
+	// make it at once, all get the same.
+	HoldSalt(ctx context.Context, hold uuid.UUID, make bool) ([]byte, error)
+	// DestroyHoldSalt destroys the salt of a hold, for good: none is made for it
+	// again. Repeating it, or destroying one that was never made, is harmless.
+	DestroyHoldSalt(ctx context.Context, hold uuid.UUID) error
 	// SigningKeys returns all keys that verify tokens, the newest first; the
 	// newest signs. Without any it makes the first.
 	SigningKeys(ctx context.Context) ([]SigningKey, error)

@@ -98,7 +98,7 @@ type Agent struct {
 	// TokensAfter voids every agent token issued until then; zero voids none.
 	TokensAfter time.Time
 	// Removed counts positions that were stored and then removed, because a
-	// pause or end was dated before them.
+	// pause or end was dated before them or Policy.MaxPoints newer ones are kept.
 	Removed int64
 
 	// Trim is set by Apply and consumed by Store.UpdateMission: this agent's

@@ -165,6 +165,22 @@ const reportPage = 5000
 // Report returns the report of a mission that Service.Mission returned. It reads
 // the whole track; of one that is gone it tells the rest.
 func (s *Service) Report(ctx context.Context, m *Mission) (*Report, error) {
+	return s.report(ctx, m, func(agent string, after Cursor) ([]Fix, error) {
+		return s.AgentTrack(ctx, m, agent, after, reportPage)
+	})
+}
+
+// HeldReport is Report from what a hold preserves: see HeldTrack.
+func (s *Service) HeldReport(ctx context.Context, m *Mission, h *Hold) (*Report, error) {
+	return s.report(ctx, m, func(agent string, after Cursor) ([]Fix, error) {
+		return s.HeldTrack(ctx, m, h, agent, after, reportPage)
+	})
+}
+
+// trackReader reads the next positions of an agent, at most reportPage.
+type trackReader func(agent string, after Cursor) ([]Fix, error)
+
+func (s *Service) report(ctx context.Context, m *Mission, read trackReader) (*Report, error) {
 	refusals, err := s.Store.Refusals(ctx, m.Tenant, m.ID)
 	if err != nil {
 		return nil, err
@@ -174,7 +190,7 @@ func (s *Service) Report(ctx context.Context, m *Mission) (*Report, error) {
 		return r, nil
 	}
 	for i := range r.Agents {
-		err := s.readInto(ctx, &r.Agents[i], m)
+		err := r.Agents[i].readAll(m, read)
 		if errors.Is(err, ErrGone) {
 			r = NewReport(m, refusals)
 			r.Track = TrackGone
@@ -187,10 +203,10 @@ func (s *Service) Report(ctx context.Context, m *Mission) (*Report, error) {
 	return r, nil
 }
 
-// readInto adds an agent's whole track to their report and finishes it.
-func (s *Service) readInto(ctx context.Context, a *AgentReport, m *Mission) error {
+// readAll adds the agent's whole track and finishes the report.
+func (a *AgentReport) readAll(m *Mission, read trackReader) error {
 	for after := (Cursor{}); ; {
-		fixes, err := s.AgentTrack(ctx, m, a.ID, after, reportPage)
+		fixes, err := read(a.ID, after)
 		if err != nil {
 			return err
 		}

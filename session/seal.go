@@ -46,9 +46,9 @@ func NewSealer(root RootSecret, ring Keyring) *Sealer {
 
 // Key returns the key of the mission's track: from memory, or derived from the
 // root secret and the salt of its tenant and expiry day, which the keyring
-// makes if the day has not passed. Today is the latest m.ReadAt seen. Once the
-// expiry day has passed the key is no longer remembered: the keyring is asked
-// each time whether the salt is still there.
+// makes if the day has not come. Today is the latest day on which any mission
+// was read. From the expiry day on the answer is ErrGone, whether the salt is
+// still there or not, and no key of that day is remembered.
 //
 // ErrState for a mission that has not begun; the keyring's ErrGone and
 // ErrUnavailable as they are.
@@ -62,6 +62,9 @@ func (s *Sealer) Key(ctx context.Context, m *Mission) (*TrackKey, error) {
 	}
 	for {
 		t, mine := s.claim(m)
+		if t == nil {
+			return nil, ErrGone
+		}
 		if mine {
 			s.fetch(ctx, m, t)
 			return t.key, t.err
@@ -96,12 +99,34 @@ func (s *Sealer) Forget(missionID uuid.UUID) {
 	delete(s.tracks, missionID)
 }
 
+// expire makes today the latest day seen, and so forgets the keys of all tracks
+// that have expired.
+func (s *Sealer) expire(today Day) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turn(today)
+}
+
+// copyKey returns the key of a mission's track whether it has expired or not, as
+// long as its salt is there: for the copy of a hold alone. It is not remembered.
+func (s *Sealer) copyKey(ctx context.Context, m *Mission) (*TrackKey, error) {
+	// Asked for on the day after, a salt that is missing is not made.
+	salt, err := s.ring.Salt(ctx, m.Tenant, m.ExpiresOn, m.ExpiresOn+1)
+	if err != nil {
+		return nil, err
+	}
+	return newTrackKey(s.root, salt, m)
+}
+
 // claim returns the mission's track and whether the caller is the one to fetch
-// its key.
+// its key; no track if it has expired.
 func (s *Sealer) claim(m *Mission) (t *track, mine bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.turn(DayOf(m.ReadAt))
+	if m.ExpiresOn <= s.today {
+		return nil, false
+	}
 	t = s.tracks[m.ID]
 	if t != nil && t.tenant == m.Tenant && t.day == m.ExpiresOn {
 		return t, false
@@ -117,15 +142,15 @@ func (s *Sealer) claim(m *Mission) (t *track, mine bool) {
 	return t, true
 }
 
-// turn drops the keys of all tracks that expired before today, once a day. The
-// caller holds mu.
+// turn drops the keys of all tracks that have expired, once a day. The caller
+// holds mu.
 func (s *Sealer) turn(today Day) {
 	if today <= s.today {
 		return
 	}
 	s.today = today
 	for id, t := range s.tracks {
-		if t.day < today && t.done() {
+		if t.day <= today && t.done() {
 			delete(s.tracks, id)
 		}
 	}
@@ -140,7 +165,7 @@ func (s *Sealer) fetch(ctx context.Context, m *Mission, t *track) {
 		t.again = t.err != nil && ctx.Err() != nil
 		// Forget or an eviction may have come in between, and another track
 		// may stand there by now.
-		if s.tracks[m.ID] == t && (t.err != nil || t.day < s.today) {
+		if s.tracks[m.ID] == t && (t.err != nil || t.day <= s.today) {
 			delete(s.tracks, m.ID)
 		}
 		close(t.ready) // under the lock, or turn could miss it

@@ -95,6 +95,16 @@ func (r *fakeRing) SigningKeys(ctx context.Context) ([]session.SigningKey, error
 	return append([]session.SigningKey(nil), r.keys...), nil
 }
 
+func (r *fakeRing) SaltDays(context.Context) ([]session.Day, error) {
+	return nil, session.ErrUnavailable
+}
+
+func (r *fakeRing) HoldSalt(context.Context, uuid.UUID, bool) ([]byte, error) {
+	return nil, session.ErrUnavailable
+}
+
+func (r *fakeRing) DestroyHoldSalt(context.Context, uuid.UUID) error { return session.ErrUnavailable }
+
 func (r *fakeRing) Close() error { return nil }
 
 // set changes the ring under its lock.
@@ -189,40 +199,35 @@ func TestSealerKeyringFails(t *testing.T) {
 	}
 }
 
-// TestSealerForgetsExpired: once a mission has been read on a later day, no key
-// that expired is in memory, and the keyring alone decides.
+// TestSealerForgetsExpired (I7): from the expiry day on there is no key, not from
+// memory and not from the keyring, even while the salt is still there.
 func TestSealerForgetsExpired(t *testing.T) {
 	ring, m := newFakeRing(), sealedMission()
 	sealer := session.NewSealer(session.NewRootSecret(), ring)
 	later := sealedMission()
 	later.ID, later.ExpiresOn = session.NewID(), 20030
-	for _, m := range []*session.Mission{m, later} {
+	m.ReadAt = session.Day(20000).Time().Add(-time.Millisecond)
+	for _, m := range []*session.Mission{m, later, m} {
 		if _, err := sealer.Key(t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
 	}
-	m.ReadAt = session.Day(20000).Time().Add(24*time.Hour - 1)
-	if _, err := sealer.Key(t.Context(), m); err != nil || ring.count() != 2 {
-		t.Errorf("on its last day: %v, %d reads", err, ring.count())
+	if ring.count() != 2 || sealer.Cached(m.ID) == nil {
+		t.Errorf("before its expiry day: %d reads, in memory: %v", ring.count(), sealer.Cached(m.ID) != nil)
 	}
-	later.ReadAt = session.Day(20001).Time()
+	stale := m.Clone() // read before, and used after
+	later.ReadAt = session.Day(20000).Time()
 	if _, err := sealer.Key(t.Context(), later); err != nil || ring.count() != 2 {
-		t.Errorf("another one after it: %v, %d reads", err, ring.count())
+		t.Errorf("another one on that day: %v, %d reads", err, ring.count())
 	}
-	if sealer.Cached(m.ID) != nil {
-		t.Error("the key is in memory after its last day")
-	}
-	// A hold may keep the salt for a while; then it is read each time.
-	for range 2 {
-		if _, err := sealer.Key(t.Context(), m); err != nil || sealer.Cached(m.ID) != nil {
-			t.Errorf("after its last day: %v, in memory: %v", err, sealer.Cached(m.ID) != nil)
+	m.ReadAt = later.ReadAt
+	for name, m := range map[string]*session.Mission{"read on the day": m, "read before it": stale} {
+		if _, err := sealer.Key(t.Context(), m); !errors.Is(err, session.ErrGone) || sealer.Cached(m.ID) != nil || ring.count() != 2 {
+			t.Errorf("%s: %v, in memory: %v, %d reads; want gone, without asking", name, err, sealer.Cached(m.ID) != nil, ring.count())
 		}
 	}
-	if _, err := ring.DestroySalts(t.Context(), 20001); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := sealer.Key(t.Context(), m); !errors.Is(err, session.ErrGone) {
-		t.Errorf("after the salt was destroyed: %v, want gone", err)
+	if _, err := session.NewSealer(session.NewRootSecret(), ring).Key(t.Context(), m); !errors.Is(err, session.ErrGone) {
+		t.Errorf("by a node that has just started: %v, want gone", err)
 	}
 }
 

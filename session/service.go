@@ -310,7 +310,7 @@ func (s *Service) Track(ctx context.Context, m *Mission, after Cursor, limit int
 	return s.open(ctx, m, func() ([]Row, error) { return s.Store.Track(ctx, m.Tenant, m.ID, after, limit) })
 }
 
-// AgentTrack returns of a track what is the agent's.
+// AgentTrack returns of a track what is the agent's; all of it for no agent.
 func (s *Service) AgentTrack(ctx context.Context, m *Mission, agent string, after Cursor, limit int) ([]Fix, error) {
 	return s.open(ctx, m, func() ([]Row, error) { return s.Store.AgentTrack(ctx, m.Tenant, m.ID, agent, after, limit) })
 }
@@ -329,7 +329,11 @@ func (s *Service) open(ctx context.Context, m *Mission, read func() ([]Row, erro
 	if err != nil {
 		return nil, err
 	}
-	fixes := make([]Fix, len(rows))
+	return openRows(key, rows)
+}
+
+func openRows(key *TrackKey, rows []Row) (fixes []Fix, err error) {
+	fixes = make([]Fix, len(rows))
 	for i, row := range rows {
 		fixes[i].Row = row
 		if fixes[i].Ping, err = key.Open(row.Agent, row.Slot, row.Sealed); err != nil {

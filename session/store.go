@@ -33,6 +33,10 @@ type Store interface {
 
 	// Tenants lists all tenants by name.
 	Tenants(ctx context.Context) ([]Tenant, error)
+	// Sealed reports whether there are missions whose tracks are sealed under a
+	// keyring: that have begun and not expired.
+	Sealed(ctx context.Context) (bool, error)
+
 	// EnsureTenant makes the tenant if there is none of that name.
 	EnsureTenant(ctx context.Context, tenant string) error
 	// CreateAPIKey stores a key of an existing tenant.
@@ -77,8 +81,9 @@ type Store interface {
 	// alter it; then stores what changed: state, plan, agents, windows. In the
 	// same transaction it removes each agent's positions from Agent.Trim on,
 	// counted in Agent.Removed, and the latest position of every agent without
-	// an open window, and adds Mission.Log to the access log. It raises Revision
-	// if anything but that changed.
+	// an open window; and, of a mission that has ended, every position but the
+	// newest Policy.MaxPoints, counted there too; and it adds Mission.Log to the
+	// access log. It raises Revision if anything but that changed.
 	//
 	// An error of change is returned as it is and nothing is stored. change
 	// may be called more than once. ErrLocated if a window would overlap one
@@ -195,6 +200,9 @@ type Store interface {
 	// beginning after the id given, which need not be that of a row (zero: at
 	// the first).
 	AccessLog(ctx context.Context, tenant string, f AccessFilter, after uuid.UUID, limit int) ([]Access, error)
+
+	HoldStore
+	RetentionStore
 
 	// Close releases what the store holds.
 	Close() error

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ronde/geo"
 )
 
@@ -69,15 +71,28 @@ type trackScratch struct {
 // newTrackKey derives the mission's keys from the root secret and the salt of
 // its tenant and expiry day.
 func newTrackKey(root RootSecret, salt []byte, m *Mission) (*TrackKey, error) {
+	return deriveKey(root, salt, m, "ronde track v1")
+}
+
+// newHoldKey derives the keys of the copy that a hold preserves from the root
+// secret and the hold's own salt.
+func newHoldKey(root RootSecret, salt []byte, m *Mission, hold uuid.UUID) (*TrackKey, error) {
+	return deriveKey(root, salt, m, "ronde hold v1", string(hold[:]))
+}
+
+// deriveKey derives the keys of positions of a mission: of its own track, or of
+// what more names.
+func deriveKey(root RootSecret, salt []byte, m *Mission, use string, more ...string) (*TrackKey, error) {
+	bound := append([]string{m.Tenant, string(m.ID[:])}, more...)
 	interval := m.Policy.MinInterval.Milliseconds()
 	if interval <= 0 {
 		return nil, ErrInvalid.At("policy.min_interval_ms").Because("must be positive")
 	}
-	sealing, err := root.Derive(salt, "ronde track v1: seal", m.Tenant, string(m.ID[:]))
+	sealing, err := root.Derive(salt, use+": seal", bound...)
 	if err != nil {
 		return nil, err
 	}
-	marking, err := root.Derive(salt, "ronde track v1: fingerprint", m.Tenant, string(m.ID[:]))
+	marking, err := root.Derive(salt, use+": fingerprint", bound...)
 	if err != nil {
 		return nil, err
 	}

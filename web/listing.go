@@ -34,8 +34,8 @@ func (s *Server) listMissions(ctx context.Context, r *request[listParams, none])
 		return nil, err
 	}
 	p := &page[*missionReply]{Items: []*missionReply{}}
-	for _, m := range list[:min(len(list), q.Limit)] {
-		p.Items = append(p.Items, newMissionReply(m))
+	if p.Items, err = s.missionReplies(ctx, r.Principal.Tenant, list[:min(len(list), q.Limit)]); err != nil {
+		return nil, err
 	}
 	if len(list) > q.Limit {
 		p.NextCursor = idCursor(list[q.Limit-1].ID)

@@ -53,6 +53,12 @@ func (w *world) sample(name string) sample {
 		return sample{missions + w.mission("begin") + "/track", ""}
 	case "getReport":
 		return sample{missions + w.mission("begin") + "/report", ""}
+	case "holdMission":
+		return sample{missions + w.mission("begin") + "/hold", w.fresh(`{"reason":"a dispute","until":"2026-11-30T00:00:00Z"}`)}
+	case "releaseMission":
+		id := w.mission("begin")
+		w.call("POST", missions+id+"/hold", "platform", `{"reason":"a dispute","until":"2026-11-30T00:00:00Z"}`).want(200, "")
+		return sample{missions + id + "/hold", ""}
 	case "publishNotice":
 		return sample{"/v1/notice", `{"text":"We locate you during missions."}`}
 	case "getNotice":
@@ -228,8 +234,8 @@ func TestWhoMayWhat(t *testing.T) {
 		"createMission": staff, "listMissions": staff, "getMission": staff, "changeMission": staff,
 		"beginMission": staff, "pauseMission": staff, "resumeMission": staff, "endMission": staff, "cancelMission": staff,
 		"createAgentToken": staff, "revokeAgentTokens": staff, "createLink": staff, "listLinks": staff, "revokeLink": staff,
-		"getProgress": staff, "getTrack": platform, "getReport": staff, "publishNotice": platform, "getNotice": keys, "acknowledgeNotice": staff,
 		"exportAgent": "platform agent", "eraseAgent": platform,
+		"getProgress": staff, "getTrack": platform, "getReport": staff, "holdMission": staff, "releaseMission": staff, "publishNotice": platform, "getNotice": keys, "acknowledgeNotice": staff,
 		"agentSocket": "agent doctor", "liveSocket": "viewer doctor", "liveEvents": "viewer doctor",
 		"getOpenAPI": "", "home": "", "livePage": "", "docsPage": "", "asset": "", "icon": "",
 	}
@@ -395,6 +401,8 @@ func (w *world) conflict(name string, s *sample) {
 		w.call("POST", mission+"/end", "platform", "").want(200, "")
 	case "eraseAgent":
 		s.path = "/v1/agents/" + w.agentOf(w.mission()) + "/erase"
+	case "holdMission": // only what began can be held
+		s.path = "/v1/missions/" + w.mission() + "/hold"
 	case "cancelMission":
 		w.call("POST", mission+"/begin", "platform", "").want(200, "")
 	default:
@@ -410,6 +418,10 @@ func (w *world) provokeGone(r *web.Route, key string) *answer {
 	id := old.mission("begin")
 	old.ping(id, at(48.84, 2.41))
 	old.destroySalts()
+	if r.Name == "holdMission" {
+		old.clock.Advance(40 * 24 * time.Hour)
+		return old.call(r.Method, strings.Replace(r.Path, "{id}", id, 1), key, `{"reason":"a dispute","until":"2027-03-01T00:00:00Z"}`)
+	}
 	return old.call(r.Method, strings.Replace(r.Path, "{id}", id, 1), key, "")
 }
 

@@ -24,6 +24,7 @@ type missionReply struct {
 	EndedAt        *time.Time        `json:"ended_at" doc:"Also when it was cancelled"`
 	EndReason      *session.Reason   `json:"end_reason" enum:"agent,platform,operator,deadline,missed"`
 	ExpiresOn      *string           `json:"expires_on" format:"date" doc:"From this day on the track is gone; null before the mission began"`
+	HeldUntil      *time.Time        `json:"held_until" doc:"Until then a hold keeps a copy of the track, which is read with a reason only once the mission is over; null: none"`
 	CreatedAt      time.Time         `json:"created_at"`
 	Agents         []agentReply      `json:"agents" nullable:"false"`
 	Policy         policyReply       `json:"policy"`

@@ -38,7 +38,7 @@ func (s *Server) getMission(ctx context.Context, r *request[missionParams, none]
 	if err != nil {
 		return nil, err
 	}
-	return newMissionReply(m), nil
+	return s.missionReply(ctx, m)
 }
 
 // mission reads the mission that a path names.
@@ -66,7 +66,7 @@ func (s *Server) do(ctx context.Context, p *session.Principal, text string, comm
 	if err != nil {
 		return nil, err
 	}
-	return newMissionReply(m), nil
+	return s.missionReply(ctx, m)
 }
 
 type missionChange struct {

@@ -25,7 +25,7 @@ func wantKeys(t *testing.T, what string, object any, golden string) {
 	}
 }
 
-const missionKeys = "agents began_at checkpoints created_at deadline early_minutes end_reason ended_at ends_at expires_on id overrun_minutes policy reference revision site starts_at state"
+const missionKeys = "agents began_at checkpoints created_at deadline early_minutes end_reason ended_at ends_at expires_on held_until id overrun_minutes policy reference revision site starts_at state"
 
 func first(t *testing.T, v any) map[string]any {
 	t.Helper()

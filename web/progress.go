@@ -43,9 +43,12 @@ type positionReply struct {
 	Accuracy  *float32 `json:"accuracy" doc:"Metres"`
 }
 
-func (s *Server) getProgress(ctx context.Context, r *request[missionParams, none]) (*progressReply, error) {
+func (s *Server) getProgress(ctx context.Context, r *request[heldParams, none]) (*progressReply, error) {
 	m, err := s.mission(ctx, r.Principal, r.Params.ID)
 	if err != nil {
+		return nil, err
+	}
+	if _, err := s.heldBy(ctx, r.Principal, m, r.Params.Reason); err != nil {
 		return nil, err
 	}
 	progress, err := s.service.Progress(ctx, m)

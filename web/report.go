@@ -52,7 +52,7 @@ type reportPause struct {
 
 type reportPositions struct {
 	Stored  *int64 `json:"stored"`
-	Removed int64  `json:"removed" doc:"Stored first, and removed because a pause or end was dated before them"`
+	Removed int64  `json:"removed" doc:"Stored first, and removed because a pause or end was dated before them or the policy keeps only the newest"`
 }
 
 type reportRefused struct {
@@ -69,12 +69,21 @@ type reportGap struct {
 	Seconds int64     `json:"seconds"`
 }
 
-func (s *Server) getReport(ctx context.Context, r *request[missionParams, none]) (*reportReply, error) {
+func (s *Server) getReport(ctx context.Context, r *request[heldParams, none]) (*reportReply, error) {
 	m, err := s.mission(ctx, r.Principal, r.Params.ID)
 	if err != nil {
 		return nil, err
 	}
-	report, err := s.service.Report(ctx, m)
+	hold, err := s.heldBy(ctx, r.Principal, m, r.Params.Reason)
+	if err != nil {
+		return nil, err
+	}
+	var report *session.Report
+	if hold != nil {
+		report, err = s.service.HeldReport(ctx, m, hold)
+	} else {
+		report, err = s.service.Report(ctx, m)
+	}
 	if err != nil {
 		return nil, err
 	}

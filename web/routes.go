@@ -106,11 +106,16 @@ func Routes() []Route {
 			Roles: staff, bind: operation((*Server).revokeLink)},
 
 		{Method: "GET", Path: mission + "/progress", Name: "getProgress", Summary: "Read where a mission stands",
-			Roles: staff, Refusals: []string{codeGone}, bind: operation((*Server).getProgress)},
+			Roles: staff, Refusals: []string{codeGone, codeReason}, bind: operation((*Server).getProgress)},
 		{Method: "GET", Path: mission + "/track", Name: "getTrack", Summary: "Read a mission's stored positions",
-			Roles: platform, Refusals: []string{codeGone}, bind: operation((*Server).getTrack)},
+			Roles: platform, Refusals: []string{codeGone, codeReason}, bind: operation((*Server).getTrack)},
 		{Method: "GET", Path: mission + "/report", Name: "getReport", Summary: "Read how a mission went, without coordinates",
-			Roles: staff, bind: operation((*Server).getReport)},
+			Roles: staff, Refusals: []string{codeReason}, bind: operation((*Server).getReport)},
+
+		{Method: "POST", Path: mission + "/hold", Name: "holdMission", Summary: "Hold a mission's track beyond its expiry, or extend its hold",
+			Roles: staff, Refusals: []string{codeState, codeGone}, bind: operation((*Server).holdMission)},
+		{Method: "DELETE", Path: mission + "/hold", Name: "releaseMission", Summary: "Release a mission's hold: its copy is deleted",
+			Roles: staff, bind: operation((*Server).releaseMission)},
 
 		{Method: "PUT", Path: "/v1/notice", Name: "publishNotice", Summary: "Publish a new version of the privacy notice",
 			Roles: platform, bind: operation((*Server).publishNotice)},
@@ -121,7 +126,7 @@ func Routes() []Route {
 		{Method: "GET", Path: "/v1/agents/{agent}/export", Kind: Stream, Name: "exportAgent", Summary: "Read everything that is stored about an agent",
 			Roles: subjects, bind: streamed((*Server).exportAgent, describeExport)},
 		{Method: "POST", Path: "/v1/agents/{agent}/erase", Name: "eraseAgent", Summary: "Erase an agent: positions go, a pseudonym stays in the records of missions",
-			Roles: platform, Refusals: []string{codeOnDuty}, bind: operation((*Server).eraseAgent)},
+			Roles: platform, Refusals: []string{codeOnDuty, codeHeld}, bind: operation((*Server).eraseAgent)},
 
 		{Method: "GET", Path: "/v1/agent", Kind: AgentSocket, Name: "agentSocket", Summary: "The socket of an agent's phone, subprotocol ronde.agent.v1",
 			Roles: agents, Status: http.StatusSwitchingProtocols, bind: socket},

@@ -17,6 +17,7 @@ type trackParams struct {
 	Format string `query:"format" enum:"json" default:"json" doc:"How positions are written"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"1000" doc:"The most items of a page"`
 	Cursor string `query:"cursor" maxLength:"200" doc:"The next_cursor of the page before"`
+	Reason string `header:"Access-Reason" maxLength:"3600" doc:"Why, percent-encoded UTF-8 of 3 to 300 characters: required of a mission that is over and held"`
 }
 
 // fixReply is one stored position, in the terms of the W3C Geolocation API.
@@ -52,7 +53,16 @@ func (s *Server) getTrack(ctx context.Context, r *request[trackParams, none]) (*
 	if err != nil {
 		return nil, err
 	}
-	fixes, err := s.service.Track(ctx, m, after, r.Params.Limit+1)
+	hold, err := s.heldBy(ctx, r.Principal, m, r.Params.Reason)
+	if err != nil {
+		return nil, err
+	}
+	var fixes []session.Fix
+	if hold != nil {
+		fixes, err = s.service.HeldTrack(ctx, m, hold, "", after, r.Params.Limit+1)
+	} else {
+		fixes, err = s.service.Track(ctx, m, after, r.Params.Limit+1)
+	}
 	if err != nil {
 		return nil, err
 	}

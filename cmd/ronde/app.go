@@ -28,6 +28,8 @@ type app struct {
 	now    func() time.Time // the clock of the embedded store and of tokens; time.Now unless a test owns it
 	open   storeOpener      // openStore, unless a test plants a fault in what it opens
 
+	newKeyring bool // an empty keyring may seal a store that holds tracks already
+
 	service *session.Service
 	public  net.Listener
 	ops     net.Listener
@@ -75,7 +77,7 @@ func (a *app) start(ctx context.Context) (err error) {
 		return err
 	}
 	a.onStop("store", func(context.Context) error { return store.Close() })
-	ring, err := openSealingKeyring(ctx, a.config, root, store)
+	ring, err := openSealingKeyring(ctx, a.config, root, store, a.newKeyring)
 	if err != nil {
 		return err
 	}
@@ -98,12 +100,12 @@ func (a *app) start(ctx context.Context) (err error) {
 	if err := a.replayTombstones(ctx); err != nil {
 		return err
 	}
-	a.keepTidy()
 	hub := tracker.New(tracker.Options{
 		Service: a.service, Bus: bus, Log: a.log, Registry: registry, Now: a.now, Shards: writers(a.config),
 	})
 	a.service.Changed = hub.MissionChanged
 	a.onStop("recorder", func(context.Context) error { hub.Close(); return nil })
+	a.keepTidy(registry)
 	return a.listen(ctx, registry, hub, readiness(store, ring, bus))
 }
 

@@ -35,14 +35,15 @@ names; a flag wins over the environment, the environment over the file.`
 type cli struct {
 	globalFlags `embed:"" group:"Settings:"`
 
-	Serve    serveCmd    `cmd:"" group:"Run it:" help:"Run a node."`
-	Migrate  migrateCmd  `cmd:"" group:"Run it:" help:"Bring the schemas of the store and of the keyring up to date."`
-	Doctor   doctorCmd   `cmd:"" group:"Run it:" help:"Find out whether this installation can work, down to the proxy in front of it."`
-	Config   configCmd   `cmd:"" group:"Run it:" help:"Print the effective configuration, passwords hidden."`
-	Apikey   apikeyCmd   `cmd:"" group:"Let others in:" name:"apikey" help:"Make, list and revoke API keys."`
-	Tenant   tenantCmd   `cmd:"" group:"Let others in:" help:"List tenants, and close one for good."`
-	Demo     demoCmd     `cmd:"" group:"Try it:" help:"Run a node with made-up missions to watch."`
-	Simulate simulateCmd `cmd:"" group:"Try it:" help:"Replay recordings or made-up rounds as agents over real sockets."`
+	Serve     serveCmd     `cmd:"" group:"Run it:" help:"Run a node."`
+	Migrate   migrateCmd   `cmd:"" group:"Run it:" help:"Bring the schemas of the store and of the keyring up to date."`
+	Doctor    doctorCmd    `cmd:"" group:"Run it:" help:"Find out whether this installation can work, down to the proxy in front of it."`
+	Config    configCmd    `cmd:"" group:"Run it:" help:"Print the effective configuration, passwords hidden."`
+	Apikey    apikeyCmd    `cmd:"" group:"Let others in:" name:"apikey" help:"Make, list and revoke API keys."`
+	Retention retentionCmd `cmd:"" group:"Keep it clean:" help:"Remove what has outlived its limit, and check that nothing has."`
+	Tenant    tenantCmd    `cmd:"" group:"Let others in:" help:"List tenants, and close one for good."`
+	Demo      demoCmd      `cmd:"" group:"Try it:" help:"Run a node with made-up missions to watch."`
+	Simulate  simulateCmd  `cmd:"" group:"Try it:" help:"Replay recordings or made-up rounds as agents over real sockets."`
 
 	Completion completionCmd `cmd:"" group:"About it:" help:"Print what makes a shell complete this command line."`
 	Version    versionCmd    `cmd:"" group:"About it:" help:"Print the version of Ronde and of the Go it was built with."`

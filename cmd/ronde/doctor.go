@@ -25,6 +25,8 @@ type doctorCmd struct {
 	Idle time.Duration `default:"5s" placeholder:"TIME" help:"How long to leave sockets silent, to see whether the proxy cuts them. Longer than 25s proves that they stay. Default: ${default}."`
 	Wait time.Duration `default:"10s" placeholder:"TIME" help:"How long to wait for each answer. Default: ${default}."`
 	JSON bool          `name:"json" help:"Print JSON."`
+
+	KeyringBackups string `name:"keyring-backups" type:"path" placeholder:"DIR" help:"Look also at the copies of the keyring in this folder: none may bring back what has expired."`
 }
 
 // Help is the longer text of ronde doctor --help.
@@ -42,7 +44,8 @@ Examples:
 
     ronde doctor
     ronde doctor --config /etc/ronde/ronde.yaml --idle 70s
-    ronde doctor --public-url https://ronde.example --url https://10.0.0.7 --json`
+    ronde doctor --public-url https://ronde.example --url https://10.0.0.7 --json
+    ronde doctor --keyring-backups /var/backups/ronde-keys`
 }
 
 // The verdicts of a check.
@@ -83,6 +86,8 @@ type doctor struct {
 	wait   time.Duration
 	now    func() time.Time
 
+	backups string // folder of copies of the keyring; "": not to be looked at
+
 	root     session.RootSecret // zero unless it is good
 	database *postgres.Report   // nil unless it was reached
 	drift    *time.Duration     // how far the database's clock is ahead of this process's; nil: unknown
@@ -94,7 +99,7 @@ type doctor struct {
 }
 
 func newDoctor(c configs.Config, cmd doctorCmd) *doctor {
-	d := &doctor{config: c, url: cmd.URL, asked: cmd.URL != "", idle: cmd.Idle, wait: cmd.Wait, now: time.Now}
+	d := &doctor{config: c, url: cmd.URL, asked: cmd.URL != "", idle: cmd.Idle, wait: cmd.Wait, now: time.Now, backups: cmd.KeyringBackups}
 	if d.url == "" {
 		d.url = c.PublicURL
 	}
@@ -162,7 +167,7 @@ func (d *doctor) examine(ctx context.Context, report func(finding) error) (err e
 		}
 	}()
 	for _, check := range []func(context.Context) finding{
-		d.checkData, d.checkSecret, d.checkStore, d.checkRole, d.checkKeys, d.checkErasures, d.checkClock, d.checkBus,
+		d.checkData, d.checkSecret, d.checkStore, d.checkRole, d.checkKeys, d.checkErasures, d.checkSalts, d.checkKeyBackups, d.checkClock, d.checkBus,
 		d.checkListen, d.checkOpsListen, d.checkFiles, d.checkPublicURL,
 	} {
 		f := check(ctx)

@@ -125,17 +125,14 @@ func TestKeysInPostgres(t *testing.T) {
 	restarted.call(200, "POST", "/v1/missions/"+mission+"/end", nil)
 	m, err := restarted.service.Mission(t.Context(), "acme", mustID(t, mission))
 	check(t, err)
-	restarted.setClock((m.ExpiresOn + 1).Time())
+	restarted.setClock(m.ExpiresOn.Time().Add(-time.Millisecond))
 	if n := len(restarted.track(mission)); n != 4 {
-		t.Fatalf("%d positions before the salts were destroyed, want 4", n)
+		t.Fatalf("%d positions before the expiry day, want 4", n)
 	}
-	root, err := session.LoadRootSecret(i.config.RootSecretFile)
-	check(t, err)
-	ring, err := keyring.OpenDatabase(t.Context(), i.config.Keys, root, 0)
-	check(t, err)
-	defer ring.Close()
-	if n, err := ring.DestroySalts(t.Context(), m.ExpiresOn+1); n != 1 || err != nil {
-		t.Fatalf("destroyed %d salts, %v: want 1", n, err)
+	restarted.setClock(m.ExpiresOn.Time())
+	restarted.call(410, "GET", "/v1/missions/"+mission+"/track", nil) // swept or not
+	if swept, err := restarted.service.Sweep(t.Context()); swept.Salts != 1 || err != nil {
+		t.Fatalf("swept %+v, %v: want 1 salt", swept, err)
 	}
 	restarted.call(410, "GET", "/v1/missions/"+mission+"/track", nil)
 	i.start().call(410, "GET", "/v1/missions/"+mission+"/track", nil)

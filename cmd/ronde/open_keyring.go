@@ -13,8 +13,10 @@ import (
 )
 
 // openSealingKeyring opens the keyring that seals what is in the store, and no
-// other. A store that has none yet adopts the one that the configuration names.
-func openSealingKeyring(ctx context.Context, c configs.Config, root session.RootSecret, store session.Store) (session.Keyring, error) {
+// other. A store that knows of none yet adopts the one that the configuration
+// names. If tracks are in it already, that must not be an empty one, unless fresh
+// says that their keyring is lost.
+func openSealingKeyring(ctx context.Context, c configs.Config, root session.RootSecret, store session.Store, fresh bool) (session.Keyring, error) {
 	known, err := store.KeyringID(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("--store: %w", err)
@@ -22,9 +24,21 @@ func openSealingKeyring(ctx context.Context, c configs.Config, root session.Root
 	if err := checkKeyringThere(ctx, c, known); err != nil {
 		return nil, err
 	}
+	sealed := false
+	if known == uuid.Nil && !fresh {
+		if sealed, err = store.Sealed(ctx); err != nil {
+			return nil, fmt.Errorf("--store: %w", err)
+		}
+	}
+	if there, err := keyringThere(ctx, c); sealed && (err != nil || !there) {
+		return nil, errors.Join(errEmptyKeyring, err)
+	}
 	ring, err := openKeyring(ctx, c, root)
 	if err != nil {
 		return nil, err
+	}
+	if days, err := ring.SaltDays(ctx); sealed && (err != nil || len(days) == 0) {
+		return nil, errors.Join(errEmptyKeyring, err, ring.Close())
 	}
 	known, err = store.AdoptKeyring(ctx, ring.ID())
 	if err == nil && known != ring.ID() {
@@ -35,6 +49,11 @@ func openSealingKeyring(ctx context.Context, c configs.Config, root session.Root
 	}
 	return ring, nil
 }
+
+// errEmptyKeyring says that a store of before it remembered its keyring is about
+// to be given an empty one.
+var errEmptyKeyring = errors.New("--keys leads to an empty keyring, but there are tracks in the database of --store: " +
+	"mount its disk, name its place with --keys, or restore its backup; if it is lost for good, and the tracks with it, ronde serve --new-keyring goes on with a new one")
 
 // keyringThere reports whether --keys leads to a keyring, without making one.
 func keyringThere(ctx context.Context, c configs.Config) (there bool, err error) {

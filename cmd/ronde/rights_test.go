@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -39,14 +40,15 @@ func newRestorable(t *testing.T, store string) *restorable {
 		}
 	} else {
 		server := pgtest.StartPrivate(t)
-		var folder string
+		var restored func(testing.TB) *pgtest.Server
 		in.config.Store, in.config.RootSecretFile = newDatabase(t, server), filepath.Join(data, "root.secret")
 		// The keys are on another server.
 		in.config.Keys = pgtest.Start(t).CreateDB(t)
 		check(t, keyring.Migrate(t.Context(), in.config.Keys))
 		check(t, os.MkdirAll(data, 0o700))
-		in.backup = func() { folder = server.Backup(t) }
-		in.restore = func() { server.Restore(t, folder) }
+		name := path.Base(strings.Split(in.config.Store, "?")[0])
+		in.backup = func() { restored = server.Backup(t) }
+		in.restore = func() { in.config.Store = restored(t).DSN(name) }
 	}
 	_, err := session.CreateRootSecret(in.config.RootSecretFile)
 	check(t, err)

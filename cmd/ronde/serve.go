@@ -9,7 +9,9 @@ import (
 )
 
 // serveCmd runs a node.
-type serveCmd struct{}
+type serveCmd struct {
+	NewKeyring bool `help:"Go on with an empty keyring although the store holds tracks: their keyring is lost, and nobody will ever read them."`
+}
 
 // Help is the longer text of ronde serve --help.
 func (serveCmd) Help() string {
@@ -28,8 +30,9 @@ Examples:
 }
 
 // Run serves until ctx is done.
-func (serveCmd) Run(ctx context.Context, c configs.Config, s streams) error {
+func (cmd serveCmd) Run(ctx context.Context, c configs.Config, s streams) error {
 	a := newApp(c, newLogger(s, c.LogLevel), time.Now)
+	a.newKeyring = cmd.NewKeyring
 	if err := a.start(ctx); err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"text/tabwriter"
 	"time"
 
@@ -116,7 +115,7 @@ func (cmd tenantClose) Run(ctx context.Context, c configs.Config, s streams) err
 		return usageError{err}
 	}
 	var e session.Erasure
-	err := withService(ctx, c, func(service *session.Service) (err error) {
+	err := withService(ctx, c, s, func(service *session.Service) (err error) {
 		e, err = service.CloseTenant(ctx, cmd.Name, cmd.End)
 		return err
 	})
@@ -133,23 +132,4 @@ func (cmd tenantClose) Run(ctx context.Context, c configs.Config, s streams) err
 	_, err = fmt.Fprintf(s.out, "erasure %d, %s: %d missions, %d positions, %d counts of refused positions, %d acknowledgements, %d links, %d API keys, %d notices\n",
 		e.Number, e.DoneAt.Format(time.RFC3339), e.Missions, e.Positions, e.Refusals, e.Acknowledgements, e.Links, e.APIKeys, e.Notices)
 	return err
-}
-
-// withService lends the configured store and keyring to do.
-func withService(ctx context.Context, c configs.Config, do func(*session.Service) error) error {
-	root, err := rootSecret(c)
-	if err != nil {
-		return err
-	}
-	return withStore(ctx, c, func(store session.Store) error {
-		ring, err := openSealingKeyring(ctx, c, root, store)
-		if err != nil {
-			return err
-		}
-		service := &session.Service{
-			Store: store, Sealer: session.NewSealer(root, ring), Tokens: session.NewTokens(ring, time.Now),
-			Log: slog.New(slog.DiscardHandler),
-		}
-		return errors.Join(do(service), ring.Close())
-	})
 }

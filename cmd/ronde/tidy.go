@@ -3,28 +3,48 @@ package main
 import (
 	"context"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"ronde/session"
 )
 
 const (
 	tidyEvery   = 10 * time.Minute
-	tidyTimeout = time.Minute
+	tidyAgain   = time.Minute // after one that failed
+	tidyTimeout = 5 * time.Minute
 )
 
-// keepTidy removes what has outlived its time: at once, and then now and then, until the app stops. Every node does; of
-// several at once one has an effect.
-func (a *app) keepTidy() {
+// tidier removes what has outlived its time, and tells what it could not remove.
+type tidier struct {
+	*app
+	overdue *prometheus.GaugeVec
+}
+
+func (a *app) newTidier(registry prometheus.Registerer) *tidier {
+	t := &tidier{app: a, overdue: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "ronde_retention_overdue_rows",
+		Help: "Rows, and salts, that have outlived their limit, as of this node's last sweep. It must be zero.",
+	}, []string{"class"})}
+	registry.MustRegister(t.overdue)
+	return t
+}
+
+// keepTidy sweeps: at once, then now and then, and as each day begins, until the app stops. Every node does; of several
+// at once one has an effect.
+func (a *app) keepTidy(registry prometheus.Registerer) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
+	t := a.newTidier(registry)
 	go func() {
 		defer close(done)
-		tick := time.NewTicker(tidyEvery)
-		defer tick.Stop()
 		for {
-			a.tidy(ctx)
+			wait := time.NewTimer(t.tidy(ctx))
 			select {
 			case <-ctx.Done():
+				wait.Stop()
 				return
-			case <-tick.C:
+			case <-wait.C:
 			}
 		}
 	}()
@@ -35,17 +55,32 @@ func (a *app) keepTidy() {
 	})
 }
 
-func (a *app) tidy(ctx context.Context) {
+// tidy sweeps once and returns after how long to do so again.
+func (t *tidier) tidy(ctx context.Context) time.Duration {
 	bounded, cancel := context.WithTimeout(ctx, tidyTimeout)
 	defer cancel()
-	if n, err := a.service.PurgeReceipts(bounded); err != nil && ctx.Err() == nil {
-		a.log.Warn("purge_receipts_failed", "purged", n, "error", err)
+	swept, err := t.service.Sweep(bounded)
+	if swept != (session.Swept{}) {
+		t.log.Info("swept", "swept", swept)
+	}
+	list, countErr := t.service.Overdue(bounded)
+	for _, o := range list {
+		t.overdue.WithLabelValues(string(o.Class)).Set(float64(o.Rows))
 	}
 	// Also what a node that died had begun, or a database brought back under the nodes.
-	if err := a.replayTombstones(bounded); err != nil && ctx.Err() == nil {
-		a.log.Warn("replay_tombstones_failed", "error", err)
+	_, replayErr := t.service.ReplayTombstones(bounded)
+	_, purgeErr := t.service.PurgeTombstones(bounded)
+	now, clockErr := t.service.Store.Now(bounded)
+	for _, failed := range []error{err, countErr, replayErr, purgeErr, clockErr} {
+		if failed != nil && ctx.Err() == nil {
+			t.log.Warn("sweep_failed", "error", failed)
+			return tidyAgain
+		}
 	}
-	if n, err := a.service.PurgeTombstones(bounded); err != nil && ctx.Err() == nil {
-		a.log.Warn("purge_tombstones_failed", "purged", n, "error", err)
-	}
+	return untilSweep(now)
+}
+
+// untilSweep returns how long the next sweep has time: days end at midnight in UTC.
+func untilSweep(now time.Time) time.Duration {
+	return min(tidyEvery, (session.DayOf(now) + 1).Time().Sub(now))
 }

@@ -34,6 +34,9 @@ func saltName(tenant string, day session.Day) string {
 	return saltsPart + "/" + day.String() + "/" + tenant
 }
 
+// holdName returns the name of the salt of a hold.
+func holdName(hold uuid.UUID) string { return saltsPart + "/holds/" + hold.String() }
+
 // validateSalt returns session.ErrInvalid for a tenant or a day that cannot be.
 func validateSalt(tenant string, day session.Day) error {
 	if err := session.ValidateTenant(tenant); err != nil {

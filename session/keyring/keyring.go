@@ -12,8 +12,10 @@
 //
 //	keyring                     who this keyring is, and of which root secret
 //	salts/2026-11-21/acme       the salt of a tenant and expiry day
+//	salts/holds/0195a7c2-…      the salt of a hold's copy
 //	signing/00000001            a signing key; the highest number signs
 //	destroyed/2026-11-21        every salt that expired before this day is gone (by name alone)
+//	destroyed/0195a7c2-…        the salt of this hold is gone (by name alone)
 //	tombstones/00000001         who was erased, in the order of numbers
 //
 // Folders have mode 0700, files 0600. A salt is destroyed by overwriting its

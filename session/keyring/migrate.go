@@ -13,7 +13,7 @@ import (
 
 // SchemaVersion is the version of the schema that a Database needs: how many
 // steps lead to it.
-const SchemaVersion = 2
+const SchemaVersion = 3
 
 // migrations holds the schema as steps, in the order of their names. A step
 // that was released never changes; a new one is added.

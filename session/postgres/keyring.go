@@ -28,6 +28,14 @@ func (s *Store) AdoptKeyring(ctx context.Context, id uuid.UUID) (uuid.UUID, erro
 	return adopted(ctx, s.pool)
 }
 
+// Sealed implements session.Store.
+func (s *Store) Sealed(ctx context.Context) (sealed bool, err error) {
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	err = s.pool.QueryRow(ctx, "SELECT ronde_sealed()").Scan(&sealed)
+	return sealed, storeError(err)
+}
+
 // adopted returns the identity that the database remembers, or the zero UUID.
 func adopted(ctx context.Context, q rowQueryer) (id uuid.UUID, err error) {
 	err = storeError(q.QueryRow(ctx, "SELECT id FROM public.keyring").Scan(&id))

@@ -145,19 +145,23 @@ func (s *Store) rows(ctx context.Context, tenant, sql string, args ...any) ([]se
 	var found []session.Row
 	err := s.inTenant(ctx, tenant, func(b *pgx.Batch) {
 		b.Queue(planForDay)
-		b.Queue(sql, args...).Query(func(rows pgx.Rows) error {
-			var r session.Row
-			var err error
-			_, err = pgx.ForEachRow(rows, []any{&r.Agent, &r.Slot, &r.At, &r.Sealed}, func() error {
-				r.At = session.Millis(r.At)
-				found = append(found, r)
-				r.Sealed = nil // the next row must not share the memory of this one
-				return nil
-			})
-			return err
-		})
+		b.Queue(sql, args...).Query(collectRows(&found))
 	})
 	return found, err
+}
+
+// collectRows returns what adds the positions of a result to found.
+func collectRows(found *[]session.Row) func(rows pgx.Rows) error {
+	return func(rows pgx.Rows) error {
+		var r session.Row
+		_, err := pgx.ForEachRow(rows, []any{&r.Agent, &r.Slot, &r.At, &r.Sealed}, func() error {
+			r.At = session.Millis(r.At)
+			*found = append(*found, r)
+			r.Sealed = nil // the next row must not share the memory of this one
+			return nil
+		})
+		return err
+	}
 }
 
 // Refusals implements session.Store.

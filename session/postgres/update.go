@@ -78,6 +78,9 @@ func persist(ctx context.Context, tx pgx.Tx, before, m *session.Mission) error {
 	if err := trim(ctx, tx, m); err != nil {
 		return err
 	}
+	if err := cut(ctx, tx, m); err != nil {
+		return err
+	}
 	if err := logChanges(ctx, tx, m); err != nil {
 		return err
 	}
@@ -149,13 +152,7 @@ func trim(ctx context.Context, tx pgx.Tx, m *session.Mission) error {
 			RETURNING p.agent)
 		SELECT agent, count(*) FROM gone GROUP BY agent`,
 		m.ExpiresOn.Time(), m.ID, agents, from, m.Policy.MinInterval.Milliseconds())
-	var agent string
-	var n int64
-	_, err := pgx.ForEachRow(rows, []any{&agent, &n}, func() error {
-		m.Agent(agent).Removed += n
-		return nil
-	})
-	return err
+	return countRemoved(rows, m)
 }
 
 // queueWindows queues what turns the windows of before into those of m. Windows

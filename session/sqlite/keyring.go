@@ -35,3 +35,12 @@ func adopted(q queryer, id *uuid.UUID) error {
 	}
 	return err
 }
+
+// Sealed reports whether there are missions that have begun and not expired.
+func (s *Store) Sealed(ctx context.Context) (sealed bool, err error) {
+	today := day(session.DayOf(s.clock()))
+	err = s.read(ctx, func(q queryer) error {
+		return q.one([]any{&sealed}, "SELECT EXISTS (SELECT 1 FROM missions WHERE expires_on > ?)", today)
+	})
+	return sealed, err
+}

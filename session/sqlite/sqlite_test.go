@@ -45,7 +45,12 @@ func (c *clock) set(t time.Time) {
 // open opens the store at path for the suite.
 func open(t *testing.T, path string) storetest.Fixture {
 	t.Helper()
-	c := &clock{}
+	return openOn(t, path, &clock{})
+}
+
+// openOn is open with a clock that others may share.
+func openOn(t *testing.T, path string, c *clock) storetest.Fixture {
+	t.Helper()
 	store, err := sqlite.Open(t.Context(), path, c.now)
 	if err != nil {
 		t.Fatal(err)

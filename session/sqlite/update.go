@@ -29,6 +29,9 @@ func (s *Store) UpdateMission(ctx context.Context, tenant string, id uuid.UUID, 
 		if err := t.trim(after); err != nil {
 			return err
 		}
+		if err := t.cut(after); err != nil {
+			return err
+		}
 		if err := t.logChanges(after); err != nil {
 			return err
 		}

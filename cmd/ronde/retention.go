@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"text/tabwriter"
+	"time"
+
+	"ronde/configs"
+	"ronde/session"
+)
+
+// retentionCmd looks after how long data live. It works beside running nodes.
+type retentionCmd struct {
+	Check retentionCheck `cmd:"" help:"Count what has outlived its limit; exit 1 if anything has."`
+	Sweep retentionSweep `cmd:"" help:"Remove what has outlived its limit."`
+	Term  retentionTerm  `cmd:"" help:"Show or set for how long a tenant's mission records name anybody."`
+}
+
+// Help is the longer text of ronde retention --help.
+func (retentionCmd) Help() string {
+	return `Every node sweeps by itself, every ten minutes and as each day begins in UTC. These commands are for whoever wants
+to see that nothing is left, or to do it while no node runs.
+
+Examples:
+
+    ronde retention check
+    ronde retention sweep
+    ronde retention term --tenant acme --months 6`
+}
+
+type retentionCheck struct {
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// Help is the longer text of ronde retention check --help.
+func (retentionCheck) Help() string {
+	return `It says how many rows of each class have outlived their limit, and never which. What ends at a moment, and not with
+a day, counts a quarter of an hour after it: the next sweep has time until then. The exit code is 1 if anything counts.
+
+Examples:
+
+    ronde retention check
+    ronde retention check --json`
+}
+
+type overdueInfo struct {
+	Class session.Class `json:"class"`
+	Rows  int64         `json:"rows"`
+}
+
+// Run counts.
+func (cmd retentionCheck) Run(ctx context.Context, c configs.Config, s streams) error {
+	infos := []overdueInfo{}
+	total := int64(0)
+	err := withService(ctx, c, s, func(service *session.Service) error {
+		list, err := service.Overdue(ctx)
+		for _, o := range list {
+			infos = append(infos, overdueInfo(o))
+			total += o.Rows
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if cmd.JSON {
+		err = s.printJSON(infos)
+	} else {
+		t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(t, "CLASS\tOVERDUE")
+		for _, o := range infos {
+			fmt.Fprintf(t, "%s\t%d\n", o.Class, o.Rows)
+		}
+		err = t.Flush()
+	}
+	if err == nil && total > 0 {
+		err = fmt.Errorf("%d rows have outlived their limit: run ronde retention sweep, which says what keeps it from removing them", total)
+	}
+	return err
+}
+
+type retentionSweep struct {
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// Help is the longer text of ronde retention sweep --help.
+func (retentionSweep) Help() string {
+	return `It can be stopped at any time and run on several machines at once; what is done is done. Copies that holds demand are
+made first. Then the salts of the days that are over go, and with them whatever they sealed; then the rows.
+
+Examples:
+
+    ronde retention sweep
+    ronde retention sweep --json`
+}
+
+// sweptInfo is what a sweep did, as --json tells it.
+type sweptInfo struct {
+	Closed       int `json:"closed_missions"`
+	Copied       int `json:"copied_holds"`
+	Salts        int `json:"destroyed_salts"`
+	Trimmed      int `json:"trimmed_missions"`
+	Locations    int `json:"removed_locations"`
+	Deleted      int `json:"deleted_holds"`
+	Anonymized   int `json:"anonymous_missions"`
+	Acknowledged int `json:"removed_acknowledgements"`
+	Receipts     int `json:"removed_receipts"`
+}
+
+// Run sweeps.
+func (cmd retentionSweep) Run(ctx context.Context, c configs.Config, s streams) error {
+	var done session.Swept
+	err := withService(ctx, c, s, func(service *session.Service) (err error) {
+		done, err = service.Sweep(ctx)
+		return err
+	})
+	info := sweptInfo(done)
+	if cmd.JSON {
+		return errors.Join(err, s.printJSON(info))
+	}
+	t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	for _, line := range []struct {
+		what string
+		n    int
+	}{
+		{"missions closed at their deadline", info.Closed},
+		{"held tracks copied", info.Copied},
+		{"salts destroyed", info.Salts},
+		{"tracks cut to their newest positions", info.Trimmed},
+		{"latest positions and progress removed", info.Locations},
+		{"copies of ended holds deleted", info.Deleted},
+		{"mission records made anonymous", info.Anonymized},
+		{"acknowledgements removed", info.Acknowledged},
+		{"receipts removed", info.Receipts},
+	} {
+		fmt.Fprintf(t, "%s\t%d\n", line.what, line.n)
+	}
+	return errors.Join(err, t.Flush())
+}
+
+type retentionTerm struct {
+	Tenant string `required:"" placeholder:"NAME" help:"The tenant whose term it is."`
+	Months *int   `placeholder:"N" help:"Months after a mission is over until its record names nobody: 1 to 60. Without it, the term is shown."`
+	JSON   bool   `name:"json" help:"Print JSON."`
+}
+
+// Help is the longer text of ronde retention term --help.
+func (retentionTerm) Help() string {
+	return `After the term a record keeps states, times and counts; its reference, site, checkpoints, names of agents and links are
+gone. It is 12 months unless set. A hold keeps the record of its mission.
+
+Examples:
+
+    ronde retention term --tenant acme
+    ronde retention term --tenant acme --months 6`
+}
+
+// Run shows or sets the term.
+func (cmd retentionTerm) Run(ctx context.Context, c configs.Config, s streams) error {
+	if m := cmd.Months; m != nil && (*m < 1 || *m > session.MaxMissionTerm) {
+		return usageError{fmt.Errorf("--months must be 1 to %d", session.MaxMissionTerm)}
+	}
+	var months int
+	err := withStore(ctx, c, func(store session.Store) (err error) {
+		if cmd.Months != nil {
+			if err := store.SetMissionTerm(ctx, cmd.Tenant, *cmd.Months); err != nil {
+				return err
+			}
+		}
+		months, err = store.MissionTerm(ctx, cmd.Tenant)
+		return err
+	})
+	if errors.Is(err, session.ErrNotFound) {
+		return fmt.Errorf("there is no tenant %s", cmd.Tenant)
+	}
+	if err != nil {
+		return err
+	}
+	if cmd.JSON {
+		return s.printJSON(struct {
+			Tenant string `json:"tenant"`
+			Months int    `json:"months"`
+		}{cmd.Tenant, months})
+	}
+	_, err = fmt.Fprintf(s.out, "%d months\n", months)
+	return err
+}
+
+// withService lends do a service on the configured store and keyring, without sockets.
+func withService(ctx context.Context, c configs.Config, s streams, do func(*session.Service) error) error {
+	root, err := rootSecret(c)
+	if err != nil {
+		return err
+	}
+	if _, err := checkKeysApart(ctx, c); err != nil {
+		return err
+	}
+	return withStore(ctx, c, func(store session.Store) error {
+		ring, err := openSealingKeyring(ctx, c, root, store, false)
+		if err != nil {
+			return err
+		}
+		log := newLogger(s, slog.LevelWarn.String())
+		service := &session.Service{Store: store, Sealer: session.NewSealer(root, ring), Tokens: session.NewTokens(ring, time.Now), Log: log}
+		return errors.Join(do(service), ring.Close())
+	})
+}

@@ -1,0 +1,223 @@
+package session
+
+import (
+	"context"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+)
+
+// Hold is a dated, reasoned stop of deletion for the track of one mission. It is
+// recorded at once, also while the mission is active. Once the mission is over
+// its track is copied and sealed under a salt of the hold's own; the originals
+// expire as ever. While a hold stands, the track of a mission that is over is
+// read with a reason only.
+type Hold struct {
+	ID         uuid.UUID
+	Tenant     string
+	Mission    uuid.UUID
+	Reason     string
+	Role       Role      // who set it, or extended it last
+	Subject    uuid.UUID // their API key
+	SetAt      time.Time
+	Until      time.Time // the hold ends by itself
+	ReleasedAt time.Time // zero: not released
+
+	// What became of the copy, which the store alone writes:
+
+	CopiedAt time.Time // zero: there is no whole copy yet
+	Copied   int64     // positions of it
+	GoneAt   time.Time // zero: the copy, or its salt, may still be there
+}
+
+// MaxHold is how far ahead a hold may end. Who needs it longer gives a reason
+// again, by extending it.
+const MaxHold = 366 * 24 * time.Hour
+
+// The lengths of a reason, in characters.
+const (
+	minReason = 3
+	maxReason = 300
+)
+
+// ErrReason says that what is held is read with a reason only.
+var ErrReason = &Error{Code: "reason_required", Field: "Access-Reason", Detail: "is missing: the mission is over and held, and its data are read with a reason only"}
+
+// ValidateReason returns ErrInvalid, naming the field, for a text that is no
+// reason: 3 to 300 characters on one line, a letter among
+// them.
+func ValidateReason(field, reason string) error {
+	n := utf8.RuneCountInString(strings.TrimSpace(reason))
+	switch {
+	case !utf8.ValidString(reason) || n < minReason || n > maxReason || !strings.ContainsFunc(reason, unicode.IsLetter):
+		return ErrInvalid.At(field).Because("must say why, in words of %d to %d characters", minReason, maxReason)
+	case strings.ContainsFunc(reason, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }):
+		return ErrInvalid.At(field).Because("must not contain control or formatting characters")
+	}
+	return nil
+}
+
+// Stands reports whether the hold is in force.
+func (h *Hold) Stands(now time.Time) bool {
+	return h.ID != uuid.Nil && h.ReleasedAt.IsZero() && now.Before(h.Until)
+}
+
+// HoldChange is what Store.UpdateHold hands to its change: the mission under its
+// lock, as it stands, and its latest hold, which change may alter. A change of
+// the hold's ID makes a new one. What change adds to Mission.Log is recorded in
+// the same transaction.
+type HoldChange struct {
+	Mission *Mission
+	Hold    Hold // its zero value: there never was one
+	// Expired is the first day that no sweep has claimed yet: the salts of
+	// those before it are destroyed, or are about to be.
+	Expired Day
+}
+
+// HoldStore is the part of Store that keeps holds and what they preserve.
+type HoldStore interface {
+	// UpdateHold locks a mission as UpdateMission does, reads it, its latest hold
+	// and the clock, and stores the hold that change leaves. No sweep can claim
+	// the mission's day between the reading and the commit. An error of change
+	// is returned as it is and nothing is stored; change may be called more than
+	// once.
+	UpdateHold(ctx context.Context, tenant string, mission uuid.UUID, change func(c *HoldChange) error) (Hold, error)
+	// Holds returns the holds of missions, standing and ended, in order of
+	// (Mission, ID). Missions that are missing or foreign have none.
+	Holds(ctx context.Context, tenant string, missions ...uuid.UUID) ([]Hold, error)
+
+	// UncopiedHolds returns holds, of all tenants, that stand on missions that
+	// are over and have no whole copy yet; what expires first comes first.
+	UncopiedHolds(ctx context.Context, limit int) ([]Hold, error)
+	// CopyHeld adds positions to the copy of a hold, leaving those it has as they
+	// are. A row that is not one of the mission's stored positions is left out.
+	// ErrState if the hold does not stand or its copy is whole.
+	CopyHeld(ctx context.Context, h Hold, rows []Row) error
+	// CopyEnd returns the place of the last position in the copy, for whoever
+	// goes on with it. Copiers that each go on from there in the order of the
+	// track leave no hole.
+	CopyEnd(ctx context.Context, h Hold) (Cursor, error)
+	// HoldCopied declares the copy whole. ErrState, and nothing is changed, if
+	// more of the mission's positions than lost, those that cannot be read, are
+	// missing in it. Repeating it is harmless.
+	HoldCopied(ctx context.Context, h Hold, lost int64) error
+	// HeldTrack returns positions of the copy of a hold that stands, as Track
+	// does; those of one agent, or all for "". ErrGone for a hold that does not
+	// stand.
+	HeldTrack(ctx context.Context, h Hold, agent string, after Cursor, limit int) ([]Row, error)
+
+	// EndedHolds returns holds, of all tenants, that were released or have
+	// passed, and whose copy may still be there.
+	EndedHolds(ctx context.Context, limit int) ([]Hold, error)
+	// DeleteHeld removes positions of the copy of a hold that does not stand, at
+	// most limit, and returns how many; once none is left it sets GoneAt.
+	DeleteHeld(ctx context.Context, h Hold, limit int) (int, error)
+}
+
+// SetHold holds the track of a mission until the time given, or extends the hold
+// that stands: its reason, end and author are then the new ones. It returns
+// ErrForbidden by who asks, ErrState for a mission that keeps no track or has not
+// begun, ErrGone once the track has expired, and ErrInvalid for a bad reason, an
+// end that is past, beyond MaxHold or earlier than that of the hold that stands.
+func (s *Service) SetHold(ctx context.Context, p *Principal, mission uuid.UUID, reason string, until time.Time) (Hold, error) {
+	if p.Role != Platform && p.Role != Operator {
+		return Hold{}, ErrForbidden
+	}
+	if err := ValidateReason("reason", reason); err != nil {
+		return Hold{}, err
+	}
+	return s.Store.UpdateHold(ctx, p.Tenant, mission, func(c *HoldChange) error {
+		err := c.set(p, strings.TrimSpace(reason), Millis(until))
+		c.log(p, AccessHoldSet, c.Hold.Reason)
+		return err
+	})
+}
+
+func (c *HoldChange) set(p *Principal, reason string, until time.Time) error {
+	m, now := c.Mission, c.Mission.ReadAt
+	stands := c.Hold.Stands(now)
+	switch {
+	case !until.After(now):
+		return ErrInvalid.At("until").Because("must lie in the future")
+	case until.After(now.Add(MaxHold)):
+		return ErrInvalid.At("until").Because("must lie within %d days from now; a hold can be extended", MaxHold/(24*time.Hour))
+	case stands && until.Before(c.Hold.Until):
+		return ErrInvalid.At("until").Because("lies before the end of the hold that stands: release it instead")
+	case stands:
+		// A copy outlives the originals: it can be extended after them.
+	case !m.Policy.Track:
+		return ErrState.Because("the mission keeps no track: there is nothing to hold")
+	case m.ExpiresOn == 0:
+		return ErrState.Because("the mission has not begun: there is nothing to hold")
+	case m.ExpiresOn <= DayOf(now) || m.ExpiresOn < c.Expired:
+		return ErrGone
+	}
+	if !stands {
+		c.Hold = Hold{ID: NewID(), Tenant: m.Tenant, Mission: m.ID, SetAt: now}
+	}
+	c.Hold.Reason, c.Hold.Until, c.Hold.Role, c.Hold.Subject = reason, until, p.Role, p.Subject
+	return nil
+}
+
+// ReleaseHold ends the hold of a mission: its copy can no longer be read, and is
+// deleted with its salt by the next sweep. Releasing it again is harmless.
+// ErrNotFound for a mission that never had one.
+func (s *Service) ReleaseHold(ctx context.Context, p *Principal, mission uuid.UUID) (Hold, error) {
+	if p.Role != Platform && p.Role != Operator {
+		return Hold{}, ErrForbidden
+	}
+	return s.Store.UpdateHold(ctx, p.Tenant, mission, func(c *HoldChange) error {
+		if c.Hold.ID == uuid.Nil {
+			return ErrNotFound
+		}
+		if c.Hold.Stands(c.Mission.ReadAt) {
+			c.Hold.ReleasedAt = c.Mission.ReadAt
+			c.log(p, AccessHoldRelease, "")
+		}
+		return nil
+	})
+}
+
+func (c *HoldChange) log(p *Principal, action AccessAction, why string) {
+	c.Mission.Log = append(c.Mission.Log, Access{Role: p.Role, Subject: p.Subject, Action: action, Object: c.Hold.ID, Why: why})
+}
+
+// StandingHold returns the hold that stands on a mission, or nil.
+func (s *Service) StandingHold(ctx context.Context, m *Mission) (*Hold, error) {
+	holds, err := s.Store.Holds(ctx, m.Tenant, m.ID)
+	for i := range holds {
+		if holds[i].Stands(m.ReadAt) {
+			return &holds[i], err
+		}
+	}
+	return nil, err
+}
+
+// HeldTrack returns fixes of a mission that a hold preserves, in order of time,
+// beginning after the cursor; those of one agent, or all for "". Whoever asks
+// must have given a reason. It reads the copy or, until that is whole, the
+// originals. ErrGone once the hold has ended.
+func (s *Service) HeldTrack(ctx context.Context, m *Mission, h *Hold, agent string, after Cursor, limit int) ([]Fix, error) {
+	if h.CopiedAt.IsZero() {
+		if m.ExpiresOn <= DayOf(m.ReadAt) {
+			return nil, ErrUnavailable.Because("the copy of the held track is being made")
+		}
+		return s.AgentTrack(ctx, m, agent, after, limit)
+	}
+	salt, err := s.Sealer.ring.HoldSalt(ctx, h.ID, false)
+	if err != nil {
+		return nil, err
+	}
+	key, err := newHoldKey(s.Sealer.root, salt, m, h.ID)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.Store.HeldTrack(ctx, *h, agent, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	return openRows(key, rows)
+}

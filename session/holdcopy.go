@@ -1,0 +1,150 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// copyPage is how many positions are copied in one transaction.
+const copyPage = 2000
+
+// CopyHolds makes the copies that standing holds on missions that are over still
+// lack, and returns how many became whole. Every node may do so at once; each
+// position is copied once. One that fails holds up no other, and the errors are
+// joined.
+func (s *Service) CopyHolds(ctx context.Context) (copied int, err error) {
+	var failed error
+	for {
+		holds, err := s.Store.UncopiedHolds(ctx, sweepAtOnce)
+		if err != nil {
+			return copied, errors.Join(failed, err)
+		}
+		for i := range holds {
+			switch err := s.copyHold(ctx, &holds[i]); {
+			case err == nil:
+				copied++
+			case !errors.Is(err, ErrState) && !errors.Is(err, ErrGone): // otherwise it has ended meanwhile
+				failed = errors.Join(failed, fmt.Errorf("copy what hold %s preserves: %w", holds[i].ID, err))
+			}
+		}
+		// Those that failed would only come first again.
+		if failed != nil || len(holds) < sweepAtOnce {
+			return copied, failed
+		}
+	}
+}
+
+// copyHold copies one track: opened under its own key, sealed under the hold's.
+// It goes on where another copier, or an earlier attempt, has come to.
+func (s *Service) copyHold(ctx context.Context, h *Hold) error {
+	m, err := s.Store.Mission(ctx, h.Tenant, h.Mission)
+	if err != nil {
+		return err
+	}
+	from, err := s.Sealer.copyKey(ctx, m)
+	if errors.Is(err, ErrGone) {
+		// It cannot have happened through a sweep, which waits. Nothing is left
+		// to copy, and the other tracks of that day must not wait for it.
+		s.Log.Error("held_track_lost", "hold", h.ID, "mission", m.ID)
+		return s.Store.HoldCopied(ctx, *h, m.mostPositions())
+	}
+	if err != nil {
+		return err
+	}
+	salt, err := s.Sealer.ring.HoldSalt(ctx, h.ID, true)
+	if err != nil {
+		return err
+	}
+	to, err := newHoldKey(s.Sealer.root, salt, m, h.ID)
+	if err != nil {
+		return err
+	}
+	return s.copyRows(ctx, m, h, from, to)
+}
+
+// copyRows copies what is missing and declares the copy whole. An attempt before
+// may have left out damaged positions that this one never came past: then it
+// counts them from the start.
+func (s *Service) copyRows(ctx context.Context, m *Mission, h *Hold, from, to *TrackKey) error {
+	end, err := s.Store.CopyEnd(ctx, *h)
+	if err != nil {
+		return err
+	}
+	err = s.copyFrom(ctx, m, h, from, to, end)
+	if errors.Is(err, ErrState) && end != (Cursor{}) {
+		err = s.copyFrom(ctx, m, h, from, to, Cursor{})
+	}
+	return err
+}
+
+func (s *Service) copyFrom(ctx context.Context, m *Mission, h *Hold, from, to *TrackKey, after Cursor) (err error) {
+	lost := int64(0)
+	for {
+		var rows []Row
+		rows, err = s.Store.Track(ctx, h.Tenant, h.Mission, after, copyPage)
+		if err != nil || len(rows) == 0 {
+			break
+		}
+		last := rows[len(rows)-1]
+		after = Cursor{At: last.At, Agent: last.Agent, Slot: last.Slot}
+		resealed, damaged := reseal(rows, from, to)
+		lost += damaged
+		if err = s.Store.CopyHeld(ctx, *h, resealed); err != nil {
+			break
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if lost > 0 {
+		s.Log.Error("held_positions_damaged", "hold", h.ID, "mission", m.ID, "lost", lost)
+	}
+	return s.Store.HoldCopied(ctx, *h, lost)
+}
+
+// reseal returns rows sealed under another key, without those that cannot be
+// opened: nobody will ever read them.
+func reseal(rows []Row, from, to *TrackKey) (resealed []Row, damaged int64) {
+	for _, row := range rows {
+		fix, err := from.Open(row.Agent, row.Slot, row.Sealed)
+		if err != nil {
+			damaged++
+			continue
+		}
+		row.Sealed = to.Seal(nil, row.Agent, row.Slot, &fix)
+		resealed = append(resealed, row)
+	}
+	return resealed, damaged
+}
+
+// mostPositions is more than a track of the mission can hold.
+func (m *Mission) mostPositions() int64 {
+	return int64(MaxAgents) * int64(MaxDuration/m.Policy.MinInterval+1)
+}
+
+// deleteHeld deletes the copies of holds that have ended: first the salt, then
+// what it sealed.
+func (s *Service) deleteHeld(ctx context.Context) (deleted int, err error) {
+	for {
+		holds, err := s.Store.EndedHolds(ctx, sweepAtOnce)
+		if err != nil || len(holds) == 0 {
+			return deleted, err
+		}
+		for _, h := range holds {
+			err := s.Record(ctx, nil, Access{Tenant: h.Tenant, Action: AccessKeysDestroy, Mission: h.Mission, Object: h.ID})
+			if err != nil {
+				return deleted, err
+			}
+			if err := s.Sealer.ring.DestroyHoldSalt(ctx, h.ID); err != nil {
+				return deleted, err
+			}
+			for n := purgeAtOnce; n == purgeAtOnce; {
+				if n, err = s.Store.DeleteHeld(ctx, h, purgeAtOnce); err != nil {
+					return deleted, err
+				}
+			}
+			deleted++
+		}
+	}
+}

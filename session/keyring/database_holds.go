@@ -1,0 +1,61 @@
+package keyring
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"ronde/session"
+)
+
+// SaltDays implements session.Keyring.
+func (d *Database) SaltDays(ctx context.Context) ([]session.Day, error) {
+	ctx, cancel := d.bound(ctx)
+	defer cancel()
+	rows, _ := d.pool.Query(ctx, "SELECT ronde_salt_days()")
+	days, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (session.Day, error) {
+		var day time.Time
+		err := row.Scan(&day)
+		return session.DayOf(day), err
+	})
+	return days, unavailable(err)
+}
+
+// HoldSalt implements session.Keyring.
+func (d *Database) HoldSalt(ctx context.Context, hold uuid.UUID, create bool) ([]byte, error) {
+	name := holdName(hold)
+	var made []byte
+	if create {
+		made = d.box.seal(name, newSalt())
+	}
+	sealed, err := d.askSalt(ctx, "SELECT gone, sealed FROM ronde_hold_salt($1, $2)", hold, made)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	content, err := d.box.open(name, sealed)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	salt, err := parseSalt(name, content)
+	return salt, unavailable(err)
+}
+
+// DestroyHoldSalt implements session.Keyring.
+func (d *Database) DestroyHoldSalt(ctx context.Context, hold uuid.UUID) error {
+	// Two statements: once the first is committed, no salt is given or made.
+	for _, sql := range []string{"SELECT ronde_mark_hold_destroyed($1)", "SELECT ronde_drop_hold_salt($1)"} {
+		if err := d.run(ctx, sql, hold); err != nil {
+			return unavailable(err)
+		}
+	}
+	return nil
+}
+
+func (d *Database) run(ctx context.Context, sql string, args ...any) error {
+	ctx, cancel := d.bound(ctx)
+	defer cancel()
+	_, err := d.pool.Exec(ctx, sql, args...)
+	return err
+}

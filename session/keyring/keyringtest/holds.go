@@ -1,0 +1,149 @@
+package keyringtest
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"ronde/session"
+)
+
+// saltDays: the days of which there are salts are known, and no others.
+func saltDays(t *testing.T, open Opener) {
+	ring := open(t)
+	days := func(want ...session.Day) {
+		t.Helper()
+		got, err := ring.SaltDays(t.Context())
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("salts of the days %v, %v; want %v", got, err, want)
+		}
+	}
+	days()
+	salt(t, ring, "acme", today+3, today)
+	salt(t, ring, "other", today+3, today)
+	salt(t, ring, "acme", today, today)
+	if _, err := ring.HoldSalt(t.Context(), session.NewID(), true); err != nil {
+		t.Fatal(err)
+	}
+	days(today, today+3)
+	destroy(t, ring, today+1)
+	days(today + 3)
+}
+
+// holdSalt: it is made once, when that is asked for, and lives on when days are
+// swept.
+func holdSalt(t *testing.T, open Opener) {
+	ring, hold := open(t), session.NewID()
+	holdGone(t, ring, hold, false)
+	first, err := ring.HoldSalt(t.Context(), hold, true)
+	if err != nil || len(first) != 32 || bytes.Equal(first, make([]byte, 32)) {
+		t.Fatalf("a salt of %d bytes, %v: want 32 random ones", len(first), err)
+	}
+	other, err := ring.HoldSalt(t.Context(), session.NewID(), true)
+	if err != nil || bytes.Equal(first, other) {
+		t.Errorf("another hold has the same salt, or none: %v", err)
+	}
+	destroy(t, ring, today+1000)
+	for name, again := range map[string]session.Keyring{"the same handle": ring, "another handle": open(t)} {
+		for _, create := range []bool{false, true} {
+			if got, err := again.HoldSalt(t.Context(), hold, create); err != nil || !bytes.Equal(got, first) {
+				t.Errorf("%s, create %v: another salt, or none: %v", name, create, err)
+			}
+		}
+	}
+}
+
+func holdSaltStaysDestroyed(t *testing.T, open Opener) {
+	ring, hold, never := open(t), session.NewID(), session.NewID()
+	if _, err := ring.HoldSalt(t.Context(), hold, true); err != nil {
+		t.Fatal(err)
+	}
+	kept, err := ring.HoldSalt(t.Context(), session.NewID(), true)
+	if err != nil || len(kept) == 0 {
+		t.Fatal(err)
+	}
+	for range 2 {
+		for _, id := range []uuid.UUID{hold, never} {
+			if err := ring.DestroyHoldSalt(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, again := range []session.Keyring{ring, open(t)} {
+		for _, create := range []bool{false, true} {
+			holdGone(t, again, hold, create)
+			holdGone(t, again, never, create) // destroyed before anybody made it
+		}
+	}
+}
+
+func holdSaltMakersAgree(t *testing.T, open Opener) {
+	rings := []session.Keyring{open(t), open(t), open(t)}
+	for range 5 {
+		hold := session.NewID()
+		var mu sync.Mutex
+		seen := map[string]bool{}
+		together(24, func(i int) {
+			s, err := rings[i%len(rings)].HoldSalt(t.Context(), hold, true)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			seen[string(s)] = true
+		})
+		if len(seen) != 1 {
+			t.Fatalf("makers at once got %d different salts", len(seen))
+		}
+	}
+}
+
+// destroyRacesHoldSalt: each answer is the one salt or ErrGone, and none comes
+// after.
+func destroyRacesHoldSalt(t *testing.T, open Opener) {
+	rings := []session.Keyring{open(t), open(t), open(t)}
+	for range 10 {
+		hold := session.NewID()
+		var mu sync.Mutex
+		seen := map[string]bool{}
+		together(18, func(i int) {
+			ring := rings[i%len(rings)]
+			if i%9 == 4 {
+				if err := ring.DestroyHoldSalt(t.Context(), hold); err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			s, err := ring.HoldSalt(t.Context(), hold, true)
+			if errors.Is(err, session.ErrGone) {
+				return
+			}
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			seen[string(s)] = true
+		})
+		if len(seen) > 1 {
+			t.Fatalf("a destroyed salt was made again: %d different ones", len(seen))
+		}
+		for _, ring := range rings {
+			holdGone(t, ring, hold, true)
+		}
+	}
+}
+
+func holdGone(t *testing.T, ring session.Keyring, hold uuid.UUID, create bool) {
+	t.Helper()
+	_, err := ring.HoldSalt(t.Context(), hold, create)
+	if !errors.Is(err, session.ErrGone) || errors.Is(err, session.ErrUnavailable) {
+		t.Errorf("salt of hold %s (create %v): %v, want gone", hold, create, err)
+	}
+}

@@ -1,0 +1,63 @@
+-- The salts of holds: one table a hold, named after it, so that to destroy its
+-- salt is to drop its file.
+CREATE SCHEMA hold_salts AUTHORIZATION ronde_keys_owner;
+SET LOCAL ROLE ronde_keys_owner;
+
+-- The holds whose salt is gone. None is made for them again.
+CREATE TABLE destroyed_holds (hold uuid PRIMARY KEY);
+
+-- The days of which there are salts.
+CREATE FUNCTION ronde_salt_days() RETURNS SETOF date LANGUAGE sql STABLE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT c.relname::text::date FROM pg_class c
+    WHERE c.relnamespace = 'salts'::regnamespace AND c.relkind = 'r' AND c.relname ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$'
+    ORDER BY c.relname
+$$;
+
+-- The sealed salt of a hold. Without one, made becomes it; if that is null, it is
+-- gone.
+CREATE FUNCTION ronde_hold_salt(hold uuid, made bytea, OUT gone boolean, OUT sealed bytea) LANGUAGE plpgsql
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    home CONSTANT text := format('hold_salts.%I', hold);
+BEGIN
+    PERFORM 'hold_salts'::regnamespace; -- without it every salt would look gone
+    -- Whoever marks the hold waits for this transaction, and then finds its table.
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('ronde_hold ' || hold, 0));
+    gone := EXISTS (SELECT FROM public.destroyed_holds d WHERE d.hold = ronde_hold_salt.hold);
+    IF NOT gone AND to_regclass(home) IS NULL THEN
+        IF made IS NULL THEN
+            gone := true;
+        ELSE
+            PERFORM pg_advisory_xact_lock(hashtextextended('ronde_hold_salt', 0));
+            EXECUTE format('CREATE TABLE IF NOT EXISTS %s (one boolean PRIMARY KEY DEFAULT true CHECK (one), sealed bytea NOT NULL)', home);
+            EXECUTE format('INSERT INTO %s (sealed) VALUES ($1) ON CONFLICT DO NOTHING', home) USING made;
+        END IF;
+    END IF;
+    IF NOT gone THEN
+        EXECUTE format('SELECT sealed FROM %s', home) INTO STRICT sealed;
+    END IF;
+END $$;
+
+-- Marks the salt of a hold as destroyed. Once it is committed none is given or
+-- made.
+CREATE FUNCTION ronde_mark_hold_destroyed(hold uuid) RETURNS void LANGUAGE plpgsql
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('ronde_hold ' || hold, 0));
+    INSERT INTO public.destroyed_holds VALUES (hold) ON CONFLICT DO NOTHING;
+END $$;
+
+-- Drops a salt that was marked, with its file.
+CREATE FUNCTION ronde_drop_hold_salt(hold uuid) RETURNS void LANGUAGE plpgsql
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM public.destroyed_holds d WHERE d.hold = ronde_drop_hold_salt.hold) THEN
+        RAISE EXCEPTION 'the salt of hold % is not marked as destroyed', hold USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    EXECUTE format('DROP TABLE IF EXISTS hold_salts.%I', hold);
+END $$;
+
+GRANT EXECUTE ON FUNCTION ronde_salt_days(), ronde_hold_salt(uuid, bytea), ronde_mark_hold_destroyed(uuid), ronde_drop_hold_salt(uuid) TO ronde_keys;
+
+RESET ROLE;

@@ -1,0 +1,123 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"ronde/session"
+)
+
+// MissionTerm implements session.RetentionStore.
+func (s *Store) MissionTerm(ctx context.Context, tenant string) (months int, err error) {
+	err = s.inTenant(ctx, tenant, func(b *pgx.Batch) {
+		b.Queue("SELECT mission_months FROM tenants WHERE name = $1", tenant).QueryRow(func(row pgx.Row) error { return row.Scan(&months) })
+	})
+	return months, err
+}
+
+// SetMissionTerm implements session.RetentionStore.
+func (s *Store) SetMissionTerm(ctx context.Context, tenant string, months int) error {
+	return s.inTenant(ctx, tenant, func(b *pgx.Batch) {
+		b.Queue("UPDATE tenants SET mission_months = $2 WHERE name = $1 RETURNING true", tenant, months).
+			QueryRow(func(row pgx.Row) error { return row.Scan(new(bool)) })
+	})
+}
+
+// ClaimDays implements session.RetentionStore.
+func (s *Store) ClaimDays(ctx context.Context) (session.Day, error) {
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	var before time.Time
+	err := s.pool.QueryRow(ctx, "SELECT ronde_claim_days()").Scan(&before)
+	return session.DayOf(before), storeError(err)
+}
+
+// PurgePositions implements session.RetentionStore: it drops whole partitions,
+// each in a transaction of its own.
+func (s *Store) PurgePositions(ctx context.Context, before session.Day) (more bool, err error) {
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	rows, _ := s.pool.Query(ctx, "SELECT ronde_partitions(least($1, ronde_sweepable()))", before.Time())
+	days, err := pgx.CollectRows(rows, pgx.RowTo[time.Time])
+	if err != nil {
+		return false, storeError(err)
+	}
+	for _, day := range days {
+		if _, err := s.pool.Exec(ctx, "SELECT ronde_drop_partition($1)", day); err != nil {
+			return false, storeError(err)
+		}
+	}
+	return false, nil
+}
+
+// Overfull implements session.RetentionStore.
+func (s *Store) Overfull(ctx context.Context, limit int) ([]session.Ref, error) {
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	rows, _ := s.pool.Query(ctx, "SELECT tenant, mission FROM ronde_overfull($1)", limit)
+	refs, err := pgx.CollectRows(rows, pgx.RowToStructByPos[session.Ref])
+	return refs, storeError(err)
+}
+
+// cut removes all but the newest positions that an ended mission may keep, and
+// counts them.
+func cut(ctx context.Context, tx pgx.Tx, m *session.Mission) error {
+	if m.State != session.Ended || m.Policy.MaxPoints == 0 || m.ExpiresOn == 0 || !m.Policy.Track {
+		return nil
+	}
+	rows, _ := tx.Query(ctx, `WITH gone AS (
+			DELETE FROM positions p USING (
+				SELECT o.agent, o.slot FROM positions o WHERE o.expires_on = $1 AND o.mission = $2
+				ORDER BY o.at DESC, o.slot DESC, o.agent DESC OFFSET $3) old
+			WHERE p.expires_on = $1 AND p.mission = $2 AND p.agent = old.agent AND p.slot = old.slot
+			RETURNING p.agent)
+		SELECT agent, count(*) FROM gone GROUP BY agent`, m.ExpiresOn.Time(), m.ID, m.Policy.MaxPoints)
+	return countRemoved(rows, m)
+}
+
+// countRemoved adds to each agent's Removed what the rows say.
+func countRemoved(rows pgx.Rows, m *session.Mission) error {
+	var agent string
+	var n int64
+	_, err := pgx.ForEachRow(rows, []any{&agent, &n}, func() error {
+		if a := m.Agent(agent); a != nil {
+			a.Removed += n
+		}
+		return nil
+	})
+	return err
+}
+
+// PurgeLocations implements session.RetentionStore.
+func (s *Store) PurgeLocations(ctx context.Context) (int, error) {
+	return s.purge(ctx, "SELECT ronde_purge_locations()")
+}
+
+// AnonymizeMissions implements session.RetentionStore.
+func (s *Store) AnonymizeMissions(ctx context.Context, limit int) (int, error) {
+	return s.purge(ctx, "SELECT ronde_anonymize($1)", limit)
+}
+
+// PurgeAcknowledgements implements session.RetentionStore.
+func (s *Store) PurgeAcknowledgements(ctx context.Context, limit int) (int, error) {
+	return s.purge(ctx, "SELECT ronde_purge_acknowledgements($1)", limit)
+}
+
+// purge returns the number that a purging function returns.
+func (s *Store) purge(ctx context.Context, sql string, args ...any) (n int, err error) {
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	err = s.pool.QueryRow(ctx, sql, args...).Scan(&n)
+	return n, storeError(err)
+}
+
+// Overdue implements session.RetentionStore.
+func (s *Store) Overdue(ctx context.Context) ([]session.Overdue, error) {
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	rows, _ := s.pool.Query(ctx, "SELECT class, n FROM ronde_overdue($1)", session.TidyingSlack.Milliseconds())
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[session.Overdue])
+	return list, storeError(err)
+}

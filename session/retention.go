@@ -1,0 +1,219 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// The months for which a tenant's mission records keep names, sites and links
+// after the mission is over. See Store.SetMissionTerm.
+const (
+	DefaultMissionTerm = 12
+	MaxMissionTerm     = 60
+)
+
+// TidyingSlack is how long what ends at a moment, and not with a day, may await
+// the next sweep before it counts as overdue.
+const TidyingSlack = 15 * time.Minute
+
+// RetentionStore is the part of Store that removes what has outlived its limit,
+// of all tenants. Every method is safe on all nodes at once and may be stopped
+// anywhere and called again.
+type RetentionStore interface {
+	// MissionTerm returns for how many months after a mission is over the
+	// tenant's record of it keeps names, and SetMissionTerm changes that.
+	// ErrNotFound for a tenant that does not exist.
+	MissionTerm(ctx context.Context, tenant string) (months int, err error)
+	SetMissionTerm(ctx context.Context, tenant string, months int) error
+
+	// ClaimDays claims all days until the store's today for a sweep: from then on
+	// no hold can be set on a mission that expires on one of them. It returns the
+	// first day whose tracks are not to be destroyed yet: tomorrow, or earlier if
+	// a standing hold on a mission that expires before has no whole copy.
+	ClaimDays(ctx context.Context) (before Day, err error)
+	// PurgePositions removes positions that expire before that day, as far as
+	// ClaimDays would return it: some of them, and whether there may be more.
+	// ErrUnavailable where a reader holds them; nobody who stores or reads other
+	// days waits for that longer than a moment.
+	PurgePositions(ctx context.Context, before Day) (more bool, err error)
+	// Overfull returns missions that have ended with more positions than their
+	// policy keeps. UpdateMission mends each.
+	Overfull(ctx context.Context, limit int) ([]Ref, error)
+	// PurgeLocations removes latest positions and saved progress that belong to no
+	// open window of a mission that is going on.
+	PurgeLocations(ctx context.Context) (int, error)
+	// AnonymizeMissions takes out of records whose tenant's term is over what
+	// names anybody or any place, and their links and ended holds: at most limit
+	// missions. States, counts and times stay. A record waits for its positions to
+	// be gone and its holds' copies to be deleted.
+	AnonymizeMissions(ctx context.Context, limit int) (int, error)
+	// PurgeAcknowledgements removes acknowledgements of the notice that are older
+	// than the tenant's term, by agents whom no mission record names any more, at
+	// most limit.
+	PurgeAcknowledgements(ctx context.Context, limit int) (int, error)
+	// Overdue counts the rows that have outlived their limit: one entry for each
+	// class that can be counted, in a fixed order, also where there are none.
+	Overdue(ctx context.Context) ([]Overdue, error)
+}
+
+// Overdue is how many rows of a class have outlived their limit.
+type Overdue struct {
+	Class Class
+	Rows  int64
+}
+
+// Swept is what a sweep did.
+type Swept struct {
+	Closed       int // missions past their deadline
+	Copied       int // holds whose copy became whole
+	Salts        int // destroyed
+	Trimmed      int // missions cut down to the newest positions that they may keep
+	Locations    int // latest positions and saved progress of nobody located
+	Deleted      int // copies of holds that have ended
+	Anonymized   int // mission records
+	Acknowledged int // acknowledgements of former agents
+	Receipts     int
+}
+
+// sweepAtOnce is how many objects one step asks the store for at a time.
+const sweepAtOnce = 100
+
+// Sweep removes whatever has outlived its limit. It is safe on all nodes at once
+// and can be stopped anywhere: the next one goes on. Copies of holds come first;
+// salts go before the positions that they sealed. A step that fails holds up only
+// those that depend on it, and the errors are joined.
+func (s *Service) Sweep(ctx context.Context) (done Swept, err error) {
+	var failed []error
+	step := func(name string, n *int, do func(ctx context.Context) (int, error)) bool {
+		count, err := do(ctx)
+		*n += count
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", name, err))
+		}
+		return err == nil
+	}
+	step("close missions", &done.Closed, s.CloseDue)
+	step("trim tracks", &done.Trimmed, s.trimOverfull)
+	if before, err := s.claim(ctx, &done); err != nil {
+		failed = append(failed, err)
+	} else if step("destroy salts", &done.Salts, func(ctx context.Context) (int, error) { return s.destroySalts(ctx, before) }) {
+		step("remove positions", new(int), func(ctx context.Context) (int, error) { return 0, s.purgePositions(ctx, before) })
+	}
+	step("remove locations", &done.Locations, s.Store.PurgeLocations)
+	step("delete held copies", &done.Deleted, s.deleteHeld)
+	step("make records anonymous", &done.Anonymized, repeated(s.Store.AnonymizeMissions, sweepAtOnce))
+	step("remove acknowledgements", &done.Acknowledged, repeated(s.Store.PurgeAcknowledgements, purgeAtOnce))
+	step("remove receipts", &done.Receipts, s.PurgeReceipts)
+	if done != (Swept{}) {
+		step("record the sweep", new(int), func(ctx context.Context) (int, error) {
+			return 0, s.Record(ctx, nil, Access{Action: AccessRetentionSweep})
+		})
+	}
+	return done, errors.Join(failed...)
+}
+
+// destroySalts destroys the salts that expired before a day, once it is recorded
+// that somebody does.
+func (s *Service) destroySalts(ctx context.Context, before Day) (int, error) {
+	days, err := s.Sealer.ring.SaltDays(ctx)
+	if err == nil && OverdueSalts(days, before-1) > 0 {
+		err = s.Record(ctx, nil, Access{Action: AccessKeysDestroy, Why: "of tracks that expired before " + before.String()})
+	}
+	if err != nil {
+		return 0, err
+	}
+	return s.Sealer.ring.DestroySalts(ctx, before)
+}
+
+// claim returns the first day that is not to be swept. No hold can come once the
+// days are claimed: what was held in time is copied after that.
+func (s *Service) claim(ctx context.Context, done *Swept) (Day, error) {
+	now, err := s.Store.Now(ctx)
+	if err != nil {
+		return 0, err
+	}
+	s.Sealer.expire(DayOf(now))
+	if _, err := s.Store.ClaimDays(ctx); err != nil {
+		return 0, fmt.Errorf("claim the days that are over: %w", err)
+	}
+	// One that cannot be copied now keeps its day, and those after it, alone.
+	copied, copyErr := s.CopyHolds(ctx)
+	done.Copied += copied
+	if copyErr != nil {
+		s.Log.Warn("hold_not_copied", "copied", copied, "error", copyErr)
+	}
+	before, err := s.Store.ClaimDays(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("claim the days that are over: %w", err)
+	}
+	return before, nil
+}
+
+func (s *Service) purgePositions(ctx context.Context, before Day) error {
+	for {
+		more, err := s.Store.PurgePositions(ctx, before)
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// repeated calls do until it has no more to do.
+func repeated(do func(ctx context.Context, limit int) (int, error), limit int) func(context.Context) (int, error) {
+	return func(ctx context.Context) (total int, err error) {
+		for {
+			n, err := do(ctx, limit)
+			total += n
+			if err != nil || n < limit {
+				return total, err
+			}
+		}
+	}
+}
+
+// trimOverfull cuts tracks down to what their policy keeps. A mission's end does
+// that by itself; here it is made sure.
+func (s *Service) trimOverfull(ctx context.Context) (trimmed int, err error) {
+	for {
+		refs, err := s.Store.Overfull(ctx, sweepAtOnce)
+		if err != nil || len(refs) == 0 {
+			return trimmed, err
+		}
+		for _, ref := range refs {
+			_, err := s.Store.UpdateMission(ctx, ref.Tenant, ref.ID, func(*Mission) error { return nil })
+			if err != nil && !errors.Is(err, ErrNotFound) {
+				return trimmed, err
+			}
+			trimmed++
+		}
+	}
+}
+
+// Overdue counts the rows that have outlived their limit, salts included.
+func (s *Service) Overdue(ctx context.Context) ([]Overdue, error) {
+	list, err := s.Store.Overdue(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now, err := s.Store.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	days, err := s.Sealer.ring.SaltDays(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return append(list, Overdue{ClassSalts, OverdueSalts(days, DayOf(now))}), nil
+}
+
+// OverdueSalts returns how many of the days with salts have come.
+func OverdueSalts(days []Day, today Day) (n int64) {
+	for _, day := range days {
+		if day <= today {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,115 @@
+package web
+
+import (
+	"context"
+	"net/url"
+	"time"
+
+	"github.com/google/uuid"
+
+	"ronde/session"
+)
+
+type holdRequest struct {
+	Reason string     `json:"reason" doc:"Why, in 3 to 300 characters; agents and auditors read it"`
+	Until  *time.Time `json:"until" nullable:"false" doc:"When the hold ends by itself: within 366 days. The hold that stands can be extended"`
+}
+
+type holdReply struct {
+	ID         string       `json:"id"`
+	Mission    string       `json:"mission"`
+	Reason     string       `json:"reason"`
+	By         session.Role `json:"by" enum:"platform,operator" doc:"The role of who set it, or extended it last"`
+	SetAt      time.Time    `json:"set_at"`
+	Until      time.Time    `json:"until"`
+	ReleasedAt *time.Time   `json:"released_at"`
+	CopiedAt   *time.Time   `json:"copied_at" doc:"When the copy of the track was whole, which is made once the mission is over"`
+}
+
+func newHoldReply(h *session.Hold) *holdReply {
+	return &holdReply{
+		ID: h.ID.String(), Mission: h.Mission.String(), Reason: h.Reason, By: h.Role, SetAt: h.SetAt, Until: h.Until,
+		ReleasedAt: orNull(h.ReleasedAt), CopiedAt: orNull(h.CopiedAt),
+	}
+}
+
+func (s *Server) holdMission(ctx context.Context, r *request[missionParams, holdRequest]) (*holdReply, error) {
+	id, err := parseID(r.Params.ID)
+	if err != nil {
+		return nil, err
+	}
+	if r.Body.Until == nil {
+		return nil, session.ErrInvalid.At("until").Because("is required")
+	}
+	h, err := s.service.SetHold(ctx, r.Principal, id, r.Body.Reason, *r.Body.Until)
+	if err != nil {
+		return nil, err
+	}
+	return newHoldReply(&h), nil
+}
+
+func (s *Server) releaseMission(ctx context.Context, r *request[missionParams, none]) (*holdReply, error) {
+	id, err := parseID(r.Params.ID)
+	if err != nil {
+		return nil, err
+	}
+	h, err := s.service.ReleaseHold(ctx, r.Principal, id)
+	if err != nil {
+		return nil, err
+	}
+	return newHoldReply(&h), nil
+}
+
+// heldParams name a mission whose data may be held, and why a caller reads them.
+type heldParams struct {
+	ID     string `path:"id" doc:"The mission, a UUIDv7"`
+	Reason string `header:"Access-Reason" maxLength:"3600" doc:"Why, percent-encoded UTF-8 of 3 to 300 characters: required of a mission that is over and held"`
+}
+
+// heldBy returns the hold that stands on a mission that is over, whose data are
+// read with a reason only, once it is recorded that this caller reads them and
+// why. Nil: there is none, and the mission is read as ever.
+func (s *Server) heldBy(ctx context.Context, p *session.Principal, m *session.Mission, header string) (*session.Hold, error) {
+	if !m.State.Over() {
+		return nil, nil
+	}
+	h, err := s.service.StandingHold(ctx, m)
+	if err != nil || h == nil {
+		return nil, err
+	}
+	if header == "" {
+		return nil, session.ErrReason
+	}
+	why, err := url.PathUnescape(header)
+	if err != nil {
+		return nil, session.ErrInvalid.At(session.ErrReason.Field).Because("must be percent-encoded UTF-8")
+	}
+	if err := session.ValidateReason(session.ErrReason.Field, why); err != nil {
+		return nil, err
+	}
+	return h, s.service.Record(ctx, p, session.Access{Action: session.AccessArchiveRead, Mission: m.ID, Object: h.ID, Why: why})
+}
+
+// missionReply returns what an answer says of a mission, its hold included.
+func (s *Server) missionReply(ctx context.Context, m *session.Mission) (*missionReply, error) {
+	replies, err := s.missionReplies(ctx, m.Tenant, []*session.Mission{m})
+	if err != nil {
+		return nil, err
+	}
+	return replies[0], nil
+}
+
+func (s *Server) missionReplies(ctx context.Context, tenant string, list []*session.Mission) ([]*missionReply, error) {
+	ids, replies := make([]uuid.UUID, len(list)), make([]*missionReply, len(list))
+	byID := map[uuid.UUID]int{}
+	for i, m := range list {
+		ids[i], byID[m.ID], replies[i] = m.ID, i, newMissionReply(m)
+	}
+	holds, err := s.service.Store.Holds(ctx, tenant, ids...)
+	for _, h := range holds {
+		if i := byID[h.Mission]; h.Stands(list[i].ReadAt) {
+			replies[i].HeldUntil = orNull(h.Until)
+		}
+	}
+	return replies, err
+}

@@ -1,0 +1,114 @@
+package web_test
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"ronde/session"
+)
+
+// P37: a held mission is read as ever while it goes on. Once it is over, every
+// view of where its agents were asks for a reason, and records it.
+func TestHeldMission(t *testing.T) {
+	w := newWorld(t)
+	id := w.mission("begin")
+	mission := "/v1/missions/" + id
+	w.ping(id, at(48.84, 2.41), at(48.85, 2.42))
+	hold := w.call("POST", mission+"/hold", "operator", `{"reason":"an incident at the gate","until":"2027-01-31T00:00:00Z"}`).want(200, "").json()
+	wantKeys(t, "hold", hold, "by copied_at id mission reason released_at set_at until")
+	if hold["by"] != "operator" || hold["mission"] != id || hold["until"] != "2027-01-31T00:00:00Z" || hold["copied_at"] != nil {
+		t.Errorf("hold %v", hold)
+	}
+	views := map[string]string{"/track": "platform", "/report": "operator", "/progress": "operator"}
+	for view, key := range views {
+		w.call("GET", mission+view, key, "").want(200, "")
+	}
+	w.call("POST", mission+"/end", "operator", "").want(200, "")
+	for _, m := range []any{
+		w.call("GET", mission, "operator", "").want(200, "").json(),
+		first(t, w.call("GET", "/v1/missions", "operator", "").want(200, "").json()["items"]),
+	} {
+		if until := m.(map[string]any)["held_until"]; until != "2027-01-31T00:00:00Z" {
+			t.Errorf("the mission says held_until %v", until)
+		}
+	}
+	const why = "réclamation n° 7"
+	reason := url.PathEscape(why)
+	read := func(when string) {
+		t.Helper()
+		for view, key := range views {
+			w.call("GET", mission+view, key, "").want(403, "reason_required:Access-Reason")
+			for _, bad := range []string{"ab", "%zz", "a%0Ab", strings.Repeat("a", 301), "..."} {
+				w.call("GET", mission+view, key, "", "Access-Reason", bad).want(422, "invalid:Access-Reason")
+			}
+		}
+		track := w.call("GET", mission+"/track?limit=1", "platform", "", "Access-Reason", reason).want(200, "").json()
+		if track["next_cursor"] == nil || first(t, track["items"])["latitude"] != 48.84 {
+			t.Errorf("%s: track %v", when, track)
+		}
+		report := w.call("GET", mission+"/report", "operator", "", "Access-Reason", reason).want(200, "").json()
+		if report["track"] != "kept" || first(t, report["agents"])["positions"].(map[string]any)["stored"] != 2.0 {
+			t.Errorf("%s: report %v", when, report)
+		}
+		w.call("GET", mission+"/progress", "operator", "", "Access-Reason", reason)
+	}
+	sweep := func() {
+		t.Helper()
+		if _, err := w.service.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read("before it is copied")
+	sweep()
+	read("copied")
+	w.clock.Advance(31 * 24 * time.Hour)
+	sweep()
+	read("after the originals went")
+	log, err := w.store.AccessLog(t.Context(), "acme", session.AccessFilter{Mission: uuid.MustParse(id), Actions: []session.AccessAction{session.AccessArchiveRead}}, uuid.Nil, 100)
+	if err != nil || len(log) != 9 {
+		t.Errorf("%d readings recorded, %v; want 9", len(log), err)
+	}
+	for _, a := range log {
+		if a.Why != why || a.Object.String() != hold["id"] {
+			t.Errorf("recorded %+v", a)
+		}
+	}
+	w.call("DELETE", mission+"/hold", "operator", "").want(200, "")
+	w.call("GET", mission+"/track", "platform", "", "Access-Reason", reason).want(410, "gone")
+	if r := w.call("GET", mission+"/report", "operator", "").want(200, "").json(); r["track"] != "gone" {
+		t.Errorf("once released, the report says %v", r["track"])
+	}
+	if m := w.call("GET", mission, "operator", "").want(200, "").json(); m["held_until"] != nil {
+		t.Errorf("once released, held_until is %v", m["held_until"])
+	}
+	w.call("POST", mission+"/hold", "operator", `{"reason":"too late for that","until":"2027-01-31T00:00:00Z"}`).want(410, "gone")
+}
+
+// What a hold must say.
+func TestHoldRequest(t *testing.T) {
+	w := newWorld(t)
+	path := "/v1/missions/" + w.mission("begin") + "/hold"
+	for body, code := range map[string]string{
+		`{}`:                                  "invalid:until",
+		`{"reason":"a dispute"}`:              "invalid:until",
+		`{"until":"2026-12-01T00:00:00Z"}`:    "invalid:reason",
+		`{"reason":"a dispute","until":null}`: "invalid:until",
+		`{"reason":"x","until":"2026-12-01T00:00:00Z"}`:             "invalid:reason",
+		`{"reason":"a dispute","until":"2026-11-21T18:30:00Z"}`:     "invalid:until", // now
+		`{"reason":"a dispute","until":"2027-11-22T18:30:00.001Z"}`: "invalid:until", // 366 days and a moment
+		`{"reason":"a dispute","until":"tomorrow"}`:                 "invalid:until",
+	} {
+		w.call("POST", path, "operator", body).want(422, code)
+	}
+	w.call("POST", path, "operator", `{"reason":"a dispute","until":"2026-12-24T00:00:00+01:00"}`).want(200, "")
+	longer := w.call("POST", path, "platform", `{"reason":"the same dispute","until":"2027-11-22T18:30:00Z"}`).want(200, "").json()
+	if longer["reason"] != "the same dispute" || longer["by"] != "platform" || longer["until"] != "2027-11-22T18:30:00Z" {
+		t.Errorf("extended to %v", longer)
+	}
+	w.call("POST", path, "platform", `{"reason":"a shorter dispute","until":"2026-12-24T00:00:00Z"}`).want(422, "invalid:until")
+	w.call("DELETE", "/v1/missions/"+w.mission("begin")+"/hold", "operator", "").want(404, "not_found")
+}
