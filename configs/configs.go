@@ -16,6 +16,7 @@ type Config struct {
 	Bus            string // mem:, redis://…, rediss://… or redis-cluster://host,host
 	Keys           string // file:, file:PATH or postgres://…
 	RootSecretFile string // 32 bytes in hex; empty until resolved: a file in Data
+	Checkpoints    string // folder of the access log's signed checkpoints; empty until resolved: one in Data
 	LogLevel       string // debug, info, warn or error
 }
 
@@ -50,6 +51,7 @@ var fields = []field{
 	{"bus", func(c *Config) *string { return &c.Bus }, checkBus},
 	{"keys", func(c *Config) *string { return &c.Keys }, checkKeys},
 	{"root-secret-file", func(c *Config) *string { return &c.RootSecretFile }, nil},
+	{"checkpoints", func(c *Config) *string { return &c.Checkpoints }, nil},
 	{"log-level", func(c *Config) *string { return &c.LogLevel }, checkLogLevel},
 }
 

@@ -14,6 +14,7 @@ import (
 //   - a store of sqlite: becomes sqlite:DATA/ronde.db
 //   - keys of file: become file:DATA/keys
 //   - an empty root-secret-file becomes DATA/root.secret
+//   - an empty checkpoints becomes DATA/checkpoints
 //
 // Resolving twice changes nothing more.
 func (c Config) Resolve() Config {
@@ -30,6 +31,9 @@ func (c Config) Resolve() Config {
 	}
 	if c.RootSecretFile == "" {
 		c.RootSecretFile = filepath.Join(c.Data, "root.secret")
+	}
+	if c.Checkpoints == "" {
+		c.Checkpoints = c.DefaultCheckpoints()
 	}
 	return c
 }
@@ -50,6 +54,10 @@ func (c Config) Embedded() bool {
 	scheme, _ := Split(c.Store)
 	return scheme == "sqlite"
 }
+
+// DefaultCheckpoints returns the folder of checkpoints that a node makes by itself. Another one must be there: what is
+// missing may be a disk that was not mounted.
+func (c Config) DefaultCheckpoints() string { return filepath.Join(c.Data, "checkpoints") }
 
 // KeysInDatabase tells whether the keyring is in PostgreSQL, and not in a folder.
 func (c Config) KeysInDatabase() bool {

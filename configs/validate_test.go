@@ -61,6 +61,7 @@ func TestRules(t *testing.T) {
 		},
 		{"keys", []string{"file:", "file:/srv/keys", "postgres://h/keys"}, []string{"", "file://srv/keys", "sqlite:", "vault:"}},
 		{"root-secret-file", []string{"", "/etc/ronde/secret"}, nil},
+		{"checkpoints", []string{"", "/mnt/witness"}, nil},
 		{"log-level", []string{"debug", "info", "warn", "error"}, []string{"", "INFO", "warning", "trace"}},
 	}
 	for _, tt := range tests {
@@ -123,7 +124,7 @@ func TestResolve(t *testing.T) {
 	c := Default().Resolve()
 	want := Config{
 		Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9090", PublicURL: "http://127.0.0.1:8080", Data: "./data",
-		Store: "sqlite:data/ronde.db", Bus: "mem:", Keys: "file:data/keys", RootSecretFile: "data/root.secret", LogLevel: "info",
+		Store: "sqlite:data/ronde.db", Bus: "mem:", Keys: "file:data/keys", RootSecretFile: "data/root.secret", Checkpoints: "data/checkpoints", LogLevel: "info",
 	}
 	if c != want {
 		t.Errorf("got\n%v\nwant\n%v", c, want)

@@ -25,6 +25,9 @@ type Access struct {
 	Why     string       // the reason given, where one is required
 }
 
+// AccessMonths is for how many months a row of the access log is kept.
+const AccessMonths = 12
+
 // AccessSaltSize is the size of a row's random salt, in bytes.
 const AccessSaltSize = 16
 

@@ -18,6 +18,11 @@ const (
 // the next sweep before it counts as overdue.
 const TidyingSlack = 15 * time.Minute
 
+// AccessOverdue returns the time before which rows of the access log are overdue.
+// They go with the checkpoint that covers them, of which the last of each day is
+// kept: two days are more than enough.
+func AccessOverdue(now time.Time) time.Time { return now.UTC().AddDate(0, -AccessMonths, -2) }
+
 // RetentionStore is the part of Store that removes what has outlived its limit,
 // of all tenants. Every method is safe on all nodes at once and may be stopped
 // anywhere and called again.
@@ -75,6 +80,7 @@ type Swept struct {
 	Anonymized   int // mission records
 	Acknowledged int // acknowledgements of former agents
 	Receipts     int
+	Recorded     int // rows of the access log
 }
 
 // sweepAtOnce is how many objects one step asks the store for at a time.
@@ -106,6 +112,7 @@ func (s *Service) Sweep(ctx context.Context) (done Swept, err error) {
 	step("make records anonymous", &done.Anonymized, repeated(s.Store.AnonymizeMissions, sweepAtOnce))
 	step("remove acknowledgements", &done.Acknowledged, repeated(s.Store.PurgeAcknowledgements, purgeAtOnce))
 	step("remove receipts", &done.Receipts, s.PurgeReceipts)
+	step("shorten the access log", &done.Recorded, s.PurgeAccess)
 	if done != (Swept{}) {
 		step("record the sweep", new(int), func(ctx context.Context) (int, error) {
 			return 0, s.Record(ctx, nil, Access{Action: AccessRetentionSweep})

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 // Store keeps everything that must survive a crash, and judges pings. Both
@@ -200,6 +201,31 @@ type Store interface {
 	// beginning after the id given, which need not be that of a row (zero: at
 	// the first).
 	AccessLog(ctx context.Context, tenant string, f AccessFilter, after uuid.UUID, limit int) ([]Access, error)
+
+	// AccessState says how the access log stands, whichever its tenants.
+	AccessState(ctx context.Context) (AccessState, error)
+	// GrowAccessTree lets one caller at a time, of all nodes, give leaves to rows
+	// of the access log that have none: in one transaction it takes at most limit
+	// of them in the order of their ids, lets grow compute what is to be stored,
+	// and stores that. It returns how many rows it were: none, without asking
+	// grow, if all have a leaf or another caller is about it. An error of grow
+	// is returned as it is and nothing is stored.
+	GrowAccessTree(ctx context.Context, limit int, grow func(g *AccessGrowth) error) (int, error)
+	// AccessRows returns rows of all tenants that have a leaf, in the order of
+	// their leaves, from that one on. What cannot be read of a row, because
+	// somebody changed it, is said in Damaged.
+	AccessRows(ctx context.Context, from int64, limit int) ([]LoggedAccess, error)
+	// AccessHashes returns stored hashes of the tree by their index. Those that
+	// are missing are left out.
+	AccessHashes(ctx context.Context, indexes []int64) (map[int64]tlog.Hash, error)
+	// AccessCheckpoints returns signed checkpoints whose tree has more leaves than
+	// after, the smallest first. Of past days the last one is kept.
+	AccessCheckpoints(ctx context.Context, after int64, limit int) ([]string, error)
+	// PurgeAccess removes rows of the access log that lie before the newest
+	// checkpoint that is AccessMonths old, the oldest first, and checkpoints that
+	// no longer say anything, of each at most limit. It returns how many it
+	// removed of what it removed more of. The hashes stay.
+	PurgeAccess(ctx context.Context, limit int) (int, error)
 
 	HoldStore
 	RetentionStore

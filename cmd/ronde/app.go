@@ -97,6 +97,9 @@ func (a *app) start(ctx context.Context) (err error) {
 		Log:    a.log,
 		Access: session.NewAccessWriter(store),
 	}
+	if err := a.keepAccessLog(ctx, root, ring, registry); err != nil {
+		return err
+	}
 	if err := a.replayTombstones(ctx); err != nil {
 		return err
 	}

@@ -40,8 +40,9 @@ type cli struct {
 	Doctor    doctorCmd    `cmd:"" group:"Run it:" help:"Find out whether this installation can work, down to the proxy in front of it."`
 	Config    configCmd    `cmd:"" group:"Run it:" help:"Print the effective configuration, passwords hidden."`
 	Apikey    apikeyCmd    `cmd:"" group:"Let others in:" name:"apikey" help:"Make, list and revoke API keys."`
-	Retention retentionCmd `cmd:"" group:"Keep it clean:" help:"Remove what has outlived its limit, and check that nothing has."`
 	Tenant    tenantCmd    `cmd:"" group:"Let others in:" help:"List tenants, and close one for good."`
+	Audit     auditCmd     `cmd:"" group:"Answer for it:" help:"Verify and export the access log."`
+	Retention retentionCmd `cmd:"" group:"Answer for it:" help:"Remove what has outlived its limit, and check that nothing has."`
 	Demo      demoCmd      `cmd:"" group:"Try it:" help:"Run a node with made-up missions to watch."`
 	Simulate  simulateCmd  `cmd:"" group:"Try it:" help:"Replay recordings or made-up rounds as agents over real sockets."`
 

@@ -137,7 +137,7 @@ func TestConfigFileFromEnvironment(t *testing.T) {
 func TestEverySettingIsAFlag(t *testing.T) {
 	values := map[string]string{
 		"listen": "a:1", "ops-listen": "a:2", "public-url": "https://a", "trusted-proxies": "10.0.0.1", "data": "d", "store": "sqlite:s", "bus": "redis://b",
-		"keys": "file:k", "root-secret-file": "r", "log-level": "warn",
+		"keys": "file:k", "root-secret-file": "r", "checkpoints": "c", "log-level": "warn",
 	}
 	for _, name := range configs.Names() {
 		if got := effective(t, "--"+name, values[name])[name]; got != values[name] {

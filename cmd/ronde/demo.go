@@ -23,7 +23,7 @@ type demoCmd struct{}
 func (demoCmd) Help() string {
 	return `Serves on the embedded default in a temporary folder, which is removed at the end, and lets simulated agents walk
 made-up missions around Paris over real sockets. It prints the links to open and says what to look for. --store,
---keys, --bus, --data and --root-secret-file are not used. Stop it with Ctrl-C.
+--keys, --bus, --data, --checkpoints and --root-secret-file are not used. Stop it with Ctrl-C.
 
 Examples:
 

@@ -167,7 +167,7 @@ func (d *doctor) examine(ctx context.Context, report func(finding) error) (err e
 		}
 	}()
 	for _, check := range []func(context.Context) finding{
-		d.checkData, d.checkSecret, d.checkStore, d.checkRole, d.checkKeys, d.checkErasures, d.checkSalts, d.checkKeyBackups, d.checkClock, d.checkBus,
+		d.checkData, d.checkSecret, d.checkCheckpoints, d.checkStore, d.checkRole, d.checkKeys, d.checkErasures, d.checkSalts, d.checkKeyBackups, d.checkClock, d.checkBus,
 		d.checkListen, d.checkOpsListen, d.checkFiles, d.checkPublicURL,
 	} {
 		f := check(ctx)

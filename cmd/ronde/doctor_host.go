@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -46,10 +47,10 @@ func (d *doctor) checkData(context.Context) finding {
 	return judgeSpace(dir, disk.Bavail*uint64(disk.Bsize))
 }
 
-// keepsInData tells whether database, keyring or root secret lie in the data
-// folder.
+// keepsInData tells whether database, keyring, root secret or checkpoints lie in
+// the data folder.
 func (d *doctor) keepsInData() bool {
-	paths := []string{d.config.RootSecretFile}
+	paths := []string{d.config.RootSecretFile, d.config.Checkpoints}
 	for _, setting := range []string{d.config.Store, d.config.Keys} {
 		if scheme, path := configs.Split(setting); scheme == "sqlite" || scheme == "file" {
 			paths = append(paths, path)
@@ -61,6 +62,23 @@ func (d *doctor) keepsInData() bool {
 		}
 	}
 	return false
+}
+
+// checkCheckpoints looks at the folder of checkpoints as a node does, but makes
+// none.
+func (d *doctor) checkCheckpoints(context.Context) finding {
+	dir := d.config.Checkpoints
+	_, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) && dir == d.config.DefaultCheckpoints() {
+		return healthy("checkpoints", "%s will be made at the first start", dir)
+	}
+	if err == nil {
+		err = checkFolder(dir)
+	}
+	if err != nil {
+		return broken("checkpoints", checkpointsAdvice(dir), "%v", err)
+	}
+	return healthy("checkpoints", "%s can be written to", dir)
 }
 
 func judgeSpace(dir string, free uint64) finding {

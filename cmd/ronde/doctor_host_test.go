@@ -42,7 +42,7 @@ func TestDoctorData(t *testing.T) {
 		}
 	}
 	// Where nothing is kept, nothing is asked for.
-	d = diagnose(t, idleNode(file, "--store", "postgres://nobody@127.0.0.1:1/ronde", "--keys", "file:/elsewhere/keys", "--root-secret-file", "/elsewhere/secret")...)
+	d = diagnose(t, idleNode(file, "--store", "postgres://nobody@127.0.0.1:1/ronde", "--keys", "file:/elsewhere/keys", "--root-secret-file", "/elsewhere/secret", "--checkpoints", "/elsewhere/witness")...)
 	if f, said := d.all["data"]; said {
 		t.Errorf("a folder that is not used: %v", f)
 	}

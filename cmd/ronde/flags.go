@@ -16,6 +16,7 @@ type globalFlags struct {
 	Bus            *string `placeholder:"BUS" help:"What carries progress between nodes: mem:, redis://…, rediss://… or redis-cluster://host,host. Default: mem:, for one node."`
 	Keys           *string `placeholder:"KEYS" help:"Where keys live: file:, file:PATH or postgres://… (another database than the store's). Default: file: in the data folder."`
 	RootSecretFile *string `placeholder:"FILE" help:"The installation's root secret, 32 bytes in hex, the same on every node. Default: made in the data folder by the embedded store."`
+	Checkpoints    *string `placeholder:"DIR" help:"Folder outside the database for the signed checkpoints of the access log. Default: checkpoints in the data folder."`
 	LogLevel       *string `placeholder:"LEVEL" help:"How much to log: debug, info, warn or error; JSON lines on standard error. Default: info."`
 }
 
@@ -32,6 +33,7 @@ func (g *globalFlags) given() map[string]string {
 		"bus":              g.Bus,
 		"keys":             g.Keys,
 		"root-secret-file": g.RootSecretFile,
+		"checkpoints":      g.Checkpoints,
 		"log-level":        g.LogLevel,
 	} {
 		if value != nil {

@@ -108,6 +108,7 @@ type sweptInfo struct {
 	Anonymized   int `json:"anonymous_missions"`
 	Acknowledged int `json:"removed_acknowledgements"`
 	Receipts     int `json:"removed_receipts"`
+	Recorded     int `json:"removed_access_log_rows"`
 }
 
 // Run sweeps.
@@ -135,6 +136,7 @@ func (cmd retentionSweep) Run(ctx context.Context, c configs.Config, s streams) 
 		{"mission records made anonymous", info.Anonymized},
 		{"acknowledgements removed", info.Acknowledged},
 		{"receipts removed", info.Receipts},
+		{"rows of the access log removed", info.Recorded},
 	} {
 		fmt.Fprintf(t, "%s\t%d\n", line.what, line.n)
 	}

@@ -71,7 +71,8 @@ func (t *tidier) tidy(ctx context.Context) time.Duration {
 	_, replayErr := t.service.ReplayTombstones(bounded)
 	_, purgeErr := t.service.PurgeTombstones(bounded)
 	now, clockErr := t.service.Store.Now(bounded)
-	for _, failed := range []error{err, countErr, replayErr, purgeErr, clockErr} {
+	folderErr := checkpointFolder{t.config.Checkpoints}.tidy(t.now())
+	for _, failed := range []error{err, countErr, replayErr, purgeErr, clockErr, folderErr} {
 		if failed != nil && ctx.Err() == nil {
 			t.log.Warn("sweep_failed", "error", failed)
 			return tidyAgain

@@ -26,6 +26,11 @@ func TestDatabaseErasure(t *testing.T) {
 		db.sealed(t, `SELECT sealed FROM salts."2024-10-04" WHERE tenant = 'acme'`),
 		db.sealed(t, `SELECT sealed FROM salts."2024-10-04" WHERE tenant = 'other'`),
 	}
+	hold := session.NewID()
+	if _, err := ring.HoldSalt(t.Context(), hold, true); err != nil {
+		t.Fatal(err)
+	}
+	doomed = append(doomed, db.sealed(t, `SELECT sealed FROM hold_salts."`+hold.String()+`"`))
 	spared := [][]byte{db.sealed(t, `SELECT sealed FROM salts."2024-10-05" WHERE tenant = 'acme'`)}
 	db.exec(t, "CHECKPOINT")
 	for _, salt := range append(doomed, spared...) {
@@ -35,6 +40,9 @@ func TestDatabaseErasure(t *testing.T) {
 	}
 
 	destroyBefore(t, ring, today+1, 2)
+	if err := ring.DestroyHoldSalt(t.Context(), hold); err != nil {
+		t.Fatal(err)
+	}
 	db.exec(t, "CHECKPOINT")
 	for _, salt := range doomed {
 		data, wal := holding(t, server.DataDir, salt)

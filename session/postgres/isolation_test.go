@@ -17,7 +17,7 @@ import (
 
 // untenanted are the tables that hold nothing of a tenant's. Every other table
 // must have row-level security: a new one that is forgotten fails TestIsolation.
-var untenanted = map[string]bool{"ronde_schema": true, "keyring": true, "erasures": true}
+var untenanted = map[string]bool{"ronde_schema": true, "keyring": true, "erasures": true, "expiry": true, "access_hashes": true, "access_checkpoints": true}
 
 const denied = "42501" // insufficient privilege; row-level security says the same
 
@@ -69,6 +69,12 @@ func newPopulated(t *testing.T) *populated {
 			Ref: session.Ref{Tenant: "acme", ID: m.ID}, Receipt: session.ReceiptID{byte(i)}, Seal: func() ([]byte, error) { return []byte("sealed"), nil },
 		}))
 		ok(s.CreateLink(ctx, session.Link{ID: session.NewID(), Tenant: "acme", Mission: m.ID, CreatedAt: now, ExpiresAt: now}))
+		h, err := s.UpdateHold(ctx, "acme", m.ID, func(c *session.HoldChange) error {
+			c.Hold = session.Hold{ID: session.NewID(), Tenant: "acme", Mission: m.ID, Reason: "a dispute", SetAt: m.BeganAt, Until: m.BeganAt.Add(time.Hour)}
+			return nil
+		})
+		ok(err)
+		p.exec(t, "INSERT INTO archive (tenant, hold, agent, slot, at, sealed) VALUES ('acme', $1, 'badge-0', 1, now(), '\\x00')", h.ID)
 	}
 	rows, _ := p.admin.Query(ctx, `SELECT relname FROM pg_class
 		WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY relname`)
@@ -160,7 +166,11 @@ func (p *populated) unmodifiable(t *testing.T, stranger *pgx.Conn, table string)
 	}
 	statements := []string{"DELETE FROM " + table, "TRUNCATE " + table}
 	for _, c := range columns {
-		statements = append(statements, fmt.Sprintf("UPDATE %s SET %s = %[2]s", table, c))
+		update := fmt.Sprintf("UPDATE %s SET %s = %[2]s", table, c)
+		if table == "tenants" { // one of its rows is the stranger's own
+			update += ofAcme(table)
+		}
+		statements = append(statements, update)
 	}
 	for _, sql := range statements {
 		tag, err := stranger.Exec(t.Context(), sql)
@@ -209,6 +219,9 @@ func TestApplicationRole(t *testing.T) {
 		"INSERT INTO latest SELECT * FROM latest", "UPDATE latest SET sealed = sealed",
 		"INSERT INTO progress SELECT * FROM progress", "UPDATE progress SET sealed = sealed",
 		"INSERT INTO refusals SELECT tenant, mission, agent, 'future', 1 FROM refusals", "UPDATE refusals SET count = 1", "DELETE FROM refusals",
+		"UPDATE access_log SET why = ''", "UPDATE access_log SET leaf = NULL", "DELETE FROM access_log", "TRUNCATE access_log",
+		"INSERT INTO access_log SELECT * FROM access_log", "INSERT INTO access_hashes VALUES (0, sha256(''))", "DELETE FROM access_hashes",
+		"UPDATE access_hashes SET hash = sha256('')", "INSERT INTO access_checkpoints VALUES (1, now(), '')", "DELETE FROM access_checkpoints",
 		"UPDATE missions SET tenant = 'stranger'", "UPDATE missions SET retention_days = 60", "UPDATE missions SET id = gen_random_uuid()",
 		"UPDATE windows SET opened = opened - interval '1 hour'", "DELETE FROM missions", "DELETE FROM api_keys",
 		"ALTER TABLE positions DISABLE ROW LEVEL SECURITY", "DROP POLICY tenant ON missions", "ALTER TABLE missions OWNER TO ronde_app",
@@ -226,6 +239,15 @@ func TestApplicationRole(t *testing.T) {
 	} {
 		if _, err := conn.Exec(t.Context(), sql); codeOf(err) != denied {
 			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	// A row of the access log is dated by the database, and gets its leaf from the tree.
+	const columns, values = "(id, tenant, role, subject, action, mission, agent, object, why, salt", `
+		(gen_random_uuid(), 'acme', '', gen_random_uuid(), '', gen_random_uuid(), '', gen_random_uuid(), '', decode(repeat('00', 16), 'hex')`
+	for more, value := range map[string]string{"": "", ", at": ", now()", ", leaf": ", 0"} {
+		_, err := conn.Exec(t.Context(), "INSERT INTO access_log "+columns+more+") VALUES "+values+value+")")
+		if (more == "") != (err == nil) || err != nil && codeOf(err) != denied {
+			t.Errorf("a row with%s: %v", more, err)
 		}
 	}
 	for _, sql := range []string{"SELECT ronde_now()", "SELECT ronde_append('{}', '{}', '{}', '{}', '{}', '{}')", "SET log_parameter_max_length = 0"} {

@@ -117,7 +117,7 @@ func (s *Store) purge(ctx context.Context, sql string, args ...any) (n int, err 
 func (s *Store) Overdue(ctx context.Context) ([]session.Overdue, error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	rows, _ := s.pool.Query(ctx, "SELECT class, n FROM ronde_overdue($1)", session.TidyingSlack.Milliseconds())
+	rows, _ := s.pool.Query(ctx, "SELECT class, n FROM ronde_overdue($1, $2)", session.TidyingSlack.Milliseconds(), session.AccessMonths)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[session.Overdue])
 	return list, storeError(err)
 }

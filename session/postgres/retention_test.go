@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"ronde/session"
@@ -133,13 +134,17 @@ func TestDropStallsNobody(t *testing.T) {
 	f, day := expired(t)
 	f.exec(t, "UPDATE expiry SET before = $1", day.AddDate(0, 0, 1))
 	s := f.open(t, postgres.Options{})
+	// By its own patience the drop would wait for half a minute, and appends give
+	// up long before.
+	patient := f.open(t, postgres.Options{Patience: time.Minute})
 	release := f.hold(t, "SELECT count(*) FROM positions WHERE expires_on = '"+day.Format(time.DateOnly)+"'")
+	defer release()
 	over, dropped := make(chan struct{}), make(chan error, 1)
 	go func() {
 		defer close(over)
 		var err error
 		for range 3 {
-			_, err = s.PurgePositions(context.WithoutCancel(t.Context()), session.DayOf(day)+1)
+			_, err = patient.PurgePositions(context.WithoutCancel(t.Context()), session.DayOf(day)+1)
 		}
 		dropped <- err
 	}()
@@ -170,6 +175,46 @@ func TestDropStallsNobody(t *testing.T) {
 		t.Error("the partition is still there")
 	}
 	t.Logf("%d appends while the reader was there", appended)
+}
+
+// TestClaimWaitsForHolds: a sweep that claims a day waits for whoever is setting a
+// hold and has read that the day was not claimed, and then knows of the hold.
+func TestClaimWaitsForHolds(t *testing.T) {
+	f, day := expired(t)
+	s, other := f.open(t, postgres.Options{}), f.open(t, postgres.Options{})
+	before := day.Add(-time.Millisecond)
+	f.exec(t, "UPDATE test_clock SET at = $1", before)
+	list, err := s.Missions(t.Context(), "acme", session.MissionFilter{Agent: "badge-old"}, uuid.Nil, 1)
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	type claim struct {
+		before session.Day
+		err    error
+	}
+	claimed := make(chan claim, 1)
+	_, err = s.UpdateHold(t.Context(), "acme", list[0].ID, func(c *session.HoldChange) error {
+		c.Hold = session.Hold{ID: session.NewID(), Reason: "a dispute", SetAt: before, Until: day.AddDate(0, 1, 0)}
+		f.exec(t, "UPDATE test_clock SET at = $1", day)
+		go func() {
+			before, err := other.ClaimDays(t.Context())
+			claimed <- claim{before, err}
+		}()
+		for end := time.Now().Add(30 * time.Second); f.count(t, `SELECT count(*) FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%ronde_claim_days%'`) == 0; {
+			if len(claimed) > 0 || time.Now().After(end) {
+				t.Error("the claim does not wait for the hold")
+				break
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := <-claimed; got.err != nil || got.before != session.DayOf(day) {
+		t.Errorf("claimed up to %v, %v; want up to the day %v, which is held", got.before, got.err, session.DayOf(day))
+	}
 }
 
 // TestRetentionGuards: the application can put nothing into the archive, undo no

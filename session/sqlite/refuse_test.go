@@ -44,6 +44,11 @@ func TestRawSQL(t *testing.T) {
 		{"by widening one", "UPDATE windows SET opened = opened - 1000", nil, "never changed"},
 		{"a window under another tenant's name", "INSERT INTO windows VALUES ('other', ?, 'badge-1', ?, ?)", []any{id, at - 50, at - 5}, "FOREIGN KEY"},
 		{"an empty window", "INSERT INTO windows VALUES ('acme', ?, 'badge-1', ?, ?)", []any{id, at - 5, at - 5}, "CHECK"},
+		{"a row of the access log by changing one", "UPDATE access_log SET why = 'nothing'", nil, "never changes"},
+		{"a date of one", "UPDATE access_log SET at = at - 1", nil, "never changes"},
+		{"a place of one that has one", "UPDATE access_log SET leaf = 0; UPDATE access_log SET leaf = 1", nil, "keeps its leaf"},
+		{"a hash by changing one", "INSERT INTO access_hashes VALUES (0, randomblob(32)); UPDATE access_hashes SET hash = randomblob(32)", nil, "never changes"},
+		{"no hash by removing one", "DELETE FROM access_hashes", nil, "never removed"},
 		{"an unknown state", "UPDATE missions SET state = 'going'", nil, "CHECK"},
 	} {
 		_, err := raw.Exec(c.query, c.args...)

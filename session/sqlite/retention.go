@@ -74,7 +74,7 @@ func (s *Store) PurgePositions(ctx context.Context, before session.Day) (more bo
 }
 
 // excess is the condition of missions that have more positions than they keep.
-const excess = `state = 'ended' AND max_points > 0
+const excess = `state = 'ended' AND max_points > 0 AND expires_on >= (SELECT before FROM expiry)
 	AND (SELECT count(*) FROM positions p WHERE p.expires_on = m.expires_on AND p.mission = m.id) > max_points`
 
 // Overfull returns missions that have ended with more positions than their
@@ -250,6 +250,7 @@ func (s *Store) Overdue(ctx context.Context) (list []session.Overdue, err error)
 			{session.ClassRecords, "SELECT count(*) FROM missions m WHERE " + named, []any{day(today), today.Time().UnixMilli()}},
 			{session.ClassAcknowledgement, "SELECT count(*) FROM acknowledgements k WHERE " + former, []any{today.Time().UnixMilli()}},
 			{session.ClassReceipts, "SELECT count(*) FROM receipts WHERE expires_at <= ?", []any{late}},
+			{session.ClassAccessLog, "SELECT count(*) FROM access_log WHERE at < ?", []any{session.AccessOverdue(now).UnixMilli()}},
 		} {
 			o := session.Overdue{Class: c.class}
 			if err := q.one([]any{&o.Rows}, c.query, c.args...); err != nil {

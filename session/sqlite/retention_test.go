@@ -60,6 +60,7 @@ func TestColumns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = rows.Close() }()
 	storetest.Columns(t, rows)
 	if err := rows.Err(); err != nil {
 		t.Fatal(err)

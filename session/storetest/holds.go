@@ -148,6 +148,12 @@ func testHoldRules(p *sweepWorld) {
 	p.clock(p.expiry(other))
 	_, err = p.service.SetHold(p.Context(), p.staff(), other.ID, "a dispute", p.now.Add(day))
 	p.is(err, session.ErrGone, "a hold on the expiry day")
+	// One that read the clock just before a sweep claimed the day comes too late.
+	_, err = p.Store.ClaimDays(p.Context())
+	p.ok(err)
+	p.clock(p.expiry(other).Add(-time.Millisecond))
+	_, err = p.service.SetHold(p.Context(), p.staff(), other.ID, "a dispute", p.now.Add(day))
+	p.is(err, session.ErrGone, "a hold on a day that a sweep has claimed")
 }
 
 // failing lets a store or a keyring fail after so many calls.

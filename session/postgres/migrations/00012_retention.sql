@@ -229,7 +229,8 @@ CREATE FUNCTION ronde_overfull(most integer) RETURNS TABLE (tenant text, mission
     SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT m.tenant, m.id, stored.n - m.max_points FROM missions m
     CROSS JOIN LATERAL (SELECT count(*) AS n FROM positions p WHERE p.expires_on = m.expires_on AND p.mission = m.id) stored
-    WHERE m.state = 'ended' AND m.max_points > 0 AND stored.n > m.max_points LIMIT most
+    WHERE m.state = 'ended' AND m.max_points > 0 AND m.expires_on >= (SELECT e.before FROM expiry e)
+        AND stored.n > m.max_points LIMIT most
 $$;
 -- +goose StatementEnd
 
@@ -275,6 +276,8 @@ CREATE FUNCTION ronde_named() RETURNS TABLE (mission uuid, ended_at timestamptz)
     SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT m.id, m.ended_at FROM missions m
     WHERE m.anonymous_at IS NULL AND m.ended_at IS NOT NULL AND (m.expires_on IS NULL OR m.expires_on <= ronde_today())
+        -- No tenant's term is shorter: this leaves few whose own must be asked for.
+        AND m.ended_at <= ronde_now() - (SELECT min(t.mission_months) FROM tenants t) * interval '1 month' + interval '1 day'
         AND ronde_term(m.ended_at, m.tenant) <= ronde_now()
         AND NOT EXISTS (SELECT FROM holds h WHERE h.tenant = m.tenant AND h.mission = m.id AND h.gone_at IS NULL)
 $$;
@@ -354,9 +357,10 @@ $$;
 -- +goose StatementEnd
 
 -- How many rows of each class have outlived their limit. What ends at a moment
--- may have been over for so long.
+-- may have been over for so long; rows of the access log go with the checkpoint
+-- that covers them, of which the last of each day is kept.
 -- +goose StatementBegin
-CREATE FUNCTION ronde_overdue(slack_ms bigint) RETURNS TABLE (class text, n bigint) LANGUAGE plpgsql VOLATILE
+CREATE FUNCTION ronde_overdue(slack_ms bigint, access_months integer) RETURNS TABLE (class text, n bigint) LANGUAGE plpgsql VOLATILE
     SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
     now   CONSTANT timestamptz := ronde_now();
@@ -373,13 +377,15 @@ BEGIN
     RETURN QUERY SELECT 'mission_records', count(*) FROM ronde_named();
     RETURN QUERY SELECT 'acknowledgements', count(*) FROM acknowledgements k WHERE ronde_former(k, now);
     RETURN QUERY SELECT 'receipts', count(*) FROM receipts r WHERE r.expires_at <= late;
+    RETURN QUERY SELECT 'access_log', count(*) FROM access_log l
+        WHERE l.at < now - access_months * interval '1 month' - interval '2 days';
 END $$;
 -- +goose StatementEnd
 
 GRANT EXECUTE ON FUNCTION ronde_unclaimed(), ronde_claim_days(), ronde_uncopied_holds(integer), ronde_ended_holds(integer),
     ronde_copy_held(text, uuid, text[], bigint[], timestamptz[], bytea[]), ronde_hold_copied(text, uuid, bigint),
     ronde_delete_held(text, uuid, integer), ronde_overfull(integer), ronde_purge_locations(), ronde_anonymize(integer),
-    ronde_purge_acknowledgements(integer), ronde_overdue(bigint), ronde_sealed() TO ronde_app;
+    ronde_purge_acknowledgements(integer), ronde_overdue(bigint, integer), ronde_sealed() TO ronde_app;
 GRANT EXECUTE ON FUNCTION ronde_sweepable() TO ronde_owner, ronde_app;
 
 RESET ROLE;

@@ -31,3 +31,32 @@ WHEN OLD.leaf IS NOT NULL
 BEGIN
   SELECT RAISE(ABORT, 'a row of the access log keeps its leaf');
 END;
+
+-- The Merkle tree over the log. Hashes stay when rows go.
+CREATE TABLE access_hashes (
+  place INTEGER PRIMARY KEY,            -- tlog.StoredHashIndex
+  hash  BLOB NOT NULL CHECK (length(hash) = 32)
+) STRICT;
+
+CREATE TABLE access_checkpoints (
+  size      INTEGER PRIMARY KEY,        -- leaves of the tree that is signed
+  signed_at INTEGER NOT NULL,
+  note      TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX access_checkpoints_signed ON access_checkpoints (signed_at);
+
+CREATE TRIGGER access_hashes_fixed BEFORE UPDATE ON access_hashes
+BEGIN
+  SELECT RAISE(ABORT, 'a hash of the access log never changes');
+END;
+
+CREATE TRIGGER access_hashes_stay BEFORE DELETE ON access_hashes
+BEGIN
+  SELECT RAISE(ABORT, 'a hash of the access log is never removed');
+END;
+
+CREATE TRIGGER access_checkpoints_fixed BEFORE UPDATE ON access_checkpoints
+BEGIN
+  SELECT RAISE(ABORT, 'a checkpoint of the access log never changes');
+END;
