@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -50,7 +51,14 @@ func (s *Service) EraseAgent(ctx context.Context, p *Principal, agent, why strin
 func (s *Service) erasable(ctx context.Context, t Tombstone) (known bool, err error) {
 	err = s.eachMissionOf(ctx, t.Tenant, t.Agent, func(m *Mission) error {
 		known = true
-		return m.keeps(t.Agent)
+		if err := m.keeps(t.Agent); err != nil {
+			return err
+		}
+		hold, err := s.StandingHold(ctx, m)
+		if err == nil && hold != nil {
+			err = ErrHeld.Because("a hold on mission %s keeps its track until %s: release it, then erase", m.ID, hold.Until.Format(time.RFC3339))
+		}
+		return err
 	})
 	if err != nil || known {
 		return known, err

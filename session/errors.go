@@ -59,6 +59,8 @@ var (
 	ErrLocated = &Error{Code: "agent_located", Detail: "an agent of this mission is located for another mission now"}
 	// ErrOnDuty: the agent is on a mission that is not over.
 	ErrOnDuty = &Error{Code: "agent_on_duty"}
+	// ErrHeld: a hold keeps what is asked to be erased.
+	ErrHeld = &Error{Code: "held"}
 	// ErrExists: an object of this identity exists.
 	ErrExists = &Error{Code: "exists"}
 	// ErrKeyReused: the caller's key for a creation stands for another one.

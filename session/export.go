@@ -11,6 +11,7 @@ import (
 type Part struct {
 	Mission *Mission
 	Track   TrackState
+	Hold    *Hold // the one that stands, or nil; of a track that is gone it may have a copy
 	// AgentReport holds nothing of what only a track can tell.
 	AgentReport
 }
@@ -54,9 +55,13 @@ func (s *Service) Parts(ctx context.Context, tenant, agent string, do func(*Part
 		if err != nil {
 			return err
 		}
+		hold, err := s.StandingHold(ctx, m)
+		if err != nil {
+			return err
+		}
 		for _, a := range report.Agents {
 			if a.ID == agent {
-				return do(&Part{Mission: m, Track: report.Track, AgentReport: a})
+				return do(&Part{Mission: m, Track: report.Track, Hold: hold, AgentReport: a})
 			}
 		}
 		return nil // erased since it was listed
@@ -64,18 +69,13 @@ func (s *Service) Parts(ctx context.Context, tenant, agent string, do func(*Part
 }
 
 // AgentFixes calls do for all that is stored of where the agent was in a mission
-// that Parts gave, page by page in the order of time. Of a mission without a
-// track that is the latest position at most. An error of do ends it.
-func (s *Service) AgentFixes(ctx context.Context, m *Mission, agent string, do func(page []Fix) error) error {
-	if !m.Policy.Track {
-		page, err := s.open(ctx, m, func() ([]Row, error) { return s.agentLatest(ctx, m, agent) })
-		if err != nil || len(page) == 0 {
-			return err
-		}
-		return do(page)
-	}
+// that Parts gave, page by page in the order of time; of a track that is gone,
+// what a hold has kept. Of a mission without a track that is the latest position
+// at most. An error of do ends it.
+func (s *Service) AgentFixes(ctx context.Context, p *Part, do func(page []Fix) error) error {
+	read := s.fixesOf(ctx, p)
 	for after := (Cursor{}); ; {
-		page, err := s.AgentTrack(ctx, m, agent, after, exportPage)
+		page, err := read(p.ID, after)
 		if err != nil {
 			return err
 		}
@@ -90,6 +90,24 @@ func (s *Service) AgentFixes(ctx context.Context, m *Mission, agent string, do f
 		last := &page[len(page)-1].Row
 		after = Cursor{At: last.At, Agent: last.Agent, Slot: last.Slot}
 	}
+}
+
+// fixesOf returns what reads the positions of a part, exportPage at once.
+func (s *Service) fixesOf(ctx context.Context, p *Part) trackReader {
+	m := p.Mission
+	switch {
+	case p.Track == TrackNone:
+		return func(agent string, _ Cursor) ([]Fix, error) {
+			return s.open(ctx, m, func() ([]Row, error) { return s.agentLatest(ctx, m, agent) })
+		}
+	case p.Track == TrackGone && p.Hold != nil:
+		return func(agent string, after Cursor) ([]Fix, error) {
+			return s.HeldTrack(ctx, m, p.Hold, agent, after, exportPage)
+		}
+	case p.Track == TrackGone:
+		return func(string, Cursor) ([]Fix, error) { return nil, nil }
+	}
+	return func(agent string, after Cursor) ([]Fix, error) { return s.AgentTrack(ctx, m, agent, after, exportPage) }
 }
 
 func (s *Service) agentLatest(ctx context.Context, m *Mission, agent string) ([]Row, error) {

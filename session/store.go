@@ -32,12 +32,12 @@ type Store interface {
 	// returns the one it remembers: of several that race, all get the same.
 	AdoptKeyring(ctx context.Context, id uuid.UUID) (uuid.UUID, error)
 
+	// Tenants lists all tenants by name.
+	Tenants(ctx context.Context) ([]Tenant, error)
 	// Sealed reports whether there are missions whose tracks are sealed under a
 	// keyring: that have begun and not expired.
 	Sealed(ctx context.Context) (bool, error)
 
-	// Tenants lists all tenants by name.
-	Tenants(ctx context.Context) ([]Tenant, error)
 	// EnsureTenant makes the tenant if there is none of that name.
 	EnsureTenant(ctx context.Context, tenant string) error
 	// CreateAPIKey stores a key of an existing tenant.

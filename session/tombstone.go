@@ -160,8 +160,34 @@ func (s *Service) destroySaltsOf(ctx context.Context, t Tombstone) error {
 			return nil
 		}
 	}
-	_, err = s.Sealer.ring.DestroyTenantSalts(ctx, t.Tenant)
-	return err
+	if _, err = s.Sealer.ring.DestroyTenantSalts(ctx, t.Tenant); err != nil {
+		return err
+	}
+	return s.destroyHoldSaltsOf(ctx, t.Tenant)
+}
+
+// destroyHoldSaltsOf destroys the salts of the copies of a tenant's holds.
+func (s *Service) destroyHoldSaltsOf(ctx context.Context, tenant string) error {
+	for after := uuid.Nil; ; {
+		page, err := s.Store.Missions(ctx, tenant, MissionFilter{}, after, listPage)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		ids := make([]uuid.UUID, len(page))
+		for i, m := range page {
+			ids[i] = m.ID
+		}
+		holds, err := s.Store.Holds(ctx, tenant, ids...)
+		if err != nil {
+			return err
+		}
+		for _, h := range holds {
+			if err := s.Sealer.ring.DestroyHoldSalt(ctx, h.ID); err != nil {
+				return err
+			}
+		}
+		after = ids[len(ids)-1]
+	}
 }
 
 // erasedFrom tells this node, and through it the others, of a mission whose

@@ -104,11 +104,8 @@ func (s *Server) writePart(ctx context.Context, form exportForm, p *session.Part
 	if err := form.mission(p); err != nil {
 		return err
 	}
-	if p.Track != session.TrackGone {
-		err := s.service.AgentFixes(ctx, p.Mission, p.ID, func(page []session.Fix) error { return form.fixes(p, page) })
-		if err != nil {
-			return err
-		}
+	if err := s.service.AgentFixes(ctx, p, func(page []session.Fix) error { return form.fixes(p, page) }); err != nil {
+		return err
 	}
 	return form.leave(s.accessPages(ctx, p.Mission.Tenant, p.ID, p.Mission.ID))
 }

@@ -48,6 +48,13 @@ type exportMission struct {
 	Removed   int64              `json:"removed"`
 	ExpiresOn *string            `json:"expires_on"`
 	Track     session.TrackState `json:"track"`
+	Hold      *exportHold        `json:"hold"` // what it keeps of a track that is gone is among the positions
+}
+
+type exportHold struct {
+	Reason string    `json:"reason"`
+	SetAt  time.Time `json:"set_at"`
+	Until  time.Time `json:"until"`
 }
 
 // exportFix is one stored position with all that is stored of it.
@@ -159,8 +166,13 @@ func (e *jsonExport) write(parts ...any) error {
 
 func newExportMission(p *session.Part) exportMission {
 	m, common := p.Mission, newReportAgent(&p.AgentReport)
+	var hold *exportHold
+	if h := p.Hold; h != nil {
+		hold = &exportHold{h.Reason, h.SetAt, h.Until}
+	}
 	return exportMission{
-		ID: m.ID.String(), Reference: m.Reference, Site: m.Site.Name, Alias: p.Alias, State: m.State,
+		Hold: hold,
+		ID:   m.ID.String(), Reference: m.Reference, Site: m.Site.Name, Alias: p.Alias, State: m.State,
 		StartsAt: m.StartsAt, EndsAt: m.EndsAt, BeganAt: orNull(m.BeganAt), EndedAt: orNull(m.EndedAt), EndReason: orNull(m.EndReason),
 		Paused: p.Paused, Relieved: p.Relieved, SOS: orNull(p.SOS), Windows: common.Windows, Pauses: common.Pauses,
 		Refused: common.Refused, Removed: p.Removed, ExpiresOn: orNull(m.ExpiresOn.String()), Track: p.Track,

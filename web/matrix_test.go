@@ -412,10 +412,10 @@ func (w *world) conflict(name string, s *sample) {
 			return
 		}
 		w.call("POST", mission+"/end", "platform", "").want(200, "")
-	case "holdMission": // only what began can be held
-		s.path = "/v1/missions/" + w.mission() + "/hold"
 	case "eraseAgent":
 		s.path = "/v1/agents/" + w.agentOf(w.mission()) + "/erase"
+	case "holdMission": // only what began can be held
+		s.path = "/v1/missions/" + w.mission() + "/hold"
 	case "cancelMission":
 		w.call("POST", mission+"/begin", "platform", "").want(200, "")
 	default:

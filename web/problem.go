@@ -44,6 +44,7 @@ const (
 	codeTooEarly    = "too_early"
 	codeLocated     = "agent_located"
 	codeOnDuty      = "agent_on_duty"
+	codeHeld        = "held"
 	codeExists      = "exists"
 	codeKeyReused   = "idempotency_key_reused"
 	codeUnavailable = "store_unavailable"
@@ -81,6 +82,7 @@ var problems = map[string]problemKind{
 	codeTooEarly:    {http.StatusConflict, "The mission may not begin yet."},
 	codeLocated:     {http.StatusConflict, "An agent is located for another mission at this time."},
 	codeOnDuty:      {http.StatusConflict, "The agent is on a mission that is not over: relieve them or end it first."},
+	codeHeld:        {http.StatusConflict, "A hold keeps what is asked to be erased: release it first."},
 	codeExists:      {http.StatusConflict, "An object of this identity exists."},
 	codeKeyReused:   {http.StatusConflict, "This Idempotency-Key stands for a request with another body."},
 	codeUnavailable: {http.StatusServiceUnavailable, "The server cannot answer now; ask again after Retry-After."},

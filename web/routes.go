@@ -167,7 +167,7 @@ func Routes() []Route {
 			Roles: subjects, Access: reads(session.AccessAgentExport), bind: streamed((*Server).exportAgent, describeExport)},
 		{Method: "POST", Path: "/v1/agents/{agent}/erase", Name: "eraseAgent", Summary: "Erase an agent: positions go, a pseudonym stays in the records of missions",
 			Roles: platform, Access: within(session.AccessAgentErase),
-			Refusals: []string{codeOnDuty}, bind: operation((*Server).eraseAgent)},
+			Refusals: []string{codeOnDuty, codeHeld}, bind: operation((*Server).eraseAgent)},
 
 		{Method: "GET", Path: "/v1/policy", Name: "getPolicy", Summary: "Read what is done with people's data here: made from the running configuration",
 			Roles: readers, Access: unrecorded("it says what is done with data, and nothing of anybody"), bind: operation((*Server).getPolicy)},

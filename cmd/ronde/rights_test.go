@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -46,12 +46,9 @@ func newRestorable(t *testing.T, store string) *restorable {
 		in.config.Keys = pgtest.Start(t).CreateDB(t)
 		check(t, keyring.Migrate(t.Context(), in.config.Keys))
 		check(t, os.MkdirAll(data, 0o700))
+		name := path.Base(strings.Split(in.config.Store, "?")[0])
 		in.backup = func() { restored = server.Backup(t) }
-		in.restore = func() {
-			store, err := url.Parse(in.config.Store)
-			check(t, err)
-			in.config.Store = restored(t).DSN(strings.TrimPrefix(store.Path, "/"))
-		}
+		in.restore = func() { in.config.Store = restored(t).DSN(name) }
 	}
 	_, err := session.CreateRootSecret(in.config.RootSecretFile)
 	check(t, err)

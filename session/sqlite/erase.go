@@ -70,10 +70,22 @@ func (e *eraser) stepAgent() (session.ErasureStep, error) {
 	return session.ErasureStep{Mission: mission}, e.rename(mission)
 }
 
-// removePositions removes positions of a mission, of one agent or of all, and
+// removePositions removes positions of a mission and copies that holds keep of
+// them, of one agent or of all and then the holds too, and
 // reports whether there may be more.
 func (e *eraser) removePositions(mission uuid.UUID, expires sql.NullString, agent string) (more bool, err error) {
 	before := e.erased.Positions
+	err = e.remove(&e.erased.Positions, `DELETE FROM archive WHERE (hold, agent, slot) IN (
+		SELECT a.hold, a.agent, a.slot FROM holds h JOIN archive a ON a.hold = h.id
+		WHERE h.mission = ?1 AND (?2 = '' OR a.agent = ?2) LIMIT ?3)`, mission, agent, session.ErasureLimit)
+	if err == nil && agent == "" && e.erased.Positions-before < session.ErasureLimit {
+		// Without its holds nothing of the mission waits for a copy.
+		_, err = e.exec("DELETE FROM holds WHERE mission = ?", mission)
+	}
+	if err != nil || e.erased.Positions-before == session.ErasureLimit {
+		return true, err
+	}
+	before = e.erased.Positions
 	err = e.remove(&e.erased.Positions, `DELETE FROM positions WHERE (expires_on, mission, agent, slot) IN (
 		SELECT expires_on, mission, agent, slot FROM positions
 		WHERE expires_on = ?1 AND mission = ?2 AND (?3 = '' OR agent = ?3) LIMIT ?4)`,

@@ -55,6 +55,9 @@ func RunRetention(t *testing.T, open func(t *testing.T) Installation) {
 		{"CopyDamaged", testCopyDamaged},
 		{"CopiersAtOnce", testCopiersAtOnce},
 		{"HoldRacesSweep", testHoldRacesSweep},
+		{"HoldKeepsFromErasure", testHoldKeepsFromErasure},
+		{"CopyErased", testCopyErased},
+		{"ClosedWithHold", testClosedWithHold},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			i := open(t)

@@ -41,6 +41,22 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
+-- Removes at most so many positions that holds on a mission keep, of one agent or
+-- (null) of all, and returns how many.
+-- +goose StatementBegin
+CREATE FUNCTION ronde_erase_archive(of_tenant text, of_mission uuid, of_agent text, most integer) RETURNS bigint
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    removed bigint;
+BEGIN
+    DELETE FROM archive a WHERE a.tenant = of_tenant AND a.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM holds h JOIN archive o ON o.tenant = h.tenant AND o.hold = h.id
+        WHERE h.tenant = of_tenant AND h.mission = of_mission AND (of_agent IS NULL OR o.agent = of_agent) LIMIT most));
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    RETURN removed;
+END $$;
+-- +goose StatementEnd
+
 -- Takes one step of the tombstone of an agent: see session.Store.Erase. Of several
 -- nodes at once each waits for the step of the other: the row of the tombstone is
 -- the lock, and comes before that of any mission.
@@ -72,8 +88,12 @@ BEGIN
         n.done_at := coalesce(n.done_at, now);
         done := true;
     ELSE
-        gone := ronde_erase_positions(m.expires_on, m.id, of_agent, most);
+        gone := ronde_erase_archive(of_tenant, m.id, of_agent, most);
         n.positions := n.positions + gone;
+        IF gone < most THEN
+            gone := ronde_erase_positions(m.expires_on, m.id, of_agent, most);
+            n.positions := n.positions + gone;
+        END IF;
         IF gone < most THEN
             changed := m.id;
             n.missions := n.missions + 1;
@@ -142,11 +162,16 @@ BEGIN
         n.done_at := now;
         done := true;
     ELSE
-        gone := ronde_erase_positions(m.expires_on, m.id, NULL, most);
+        gone := ronde_erase_archive(of_tenant, m.id, NULL, most);
         n.positions := n.positions + gone;
+        IF gone < most THEN
+            gone := ronde_erase_positions(m.expires_on, m.id, NULL, most);
+            n.positions := n.positions + gone;
+        END IF;
         IF gone < most THEN
             changed := m.id;
             n.missions := n.missions + 1;
+            DELETE FROM holds h WHERE h.tenant = of_tenant AND h.mission = m.id;
             DELETE FROM links l WHERE l.tenant = of_tenant AND l.mission = m.id;
             GET DIAGNOSTICS gone = ROW_COUNT;
             n.links := n.links + gone;
