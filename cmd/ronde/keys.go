@@ -19,7 +19,12 @@ type keysCmd struct {
 // Help is the longer text of ronde keys --help.
 func (keysCmd) Help() string {
 	return `Agent tokens and links are signed with a key of the keyring. What is rotated is that key alone: what is stored stays
-sealed as it is, and no token becomes void.`
+sealed as it is, and no token becomes void.
+
+Examples:
+
+    ronde keys rotate
+    ronde keys rotate --json`
 }
 
 type keysRotate struct {
