@@ -217,7 +217,6 @@ func (s *Service) readInto(ctx context.Context, a *AgentReport, m *Mission) erro
 			a.Finish(m)
 			return nil
 		}
-		last := &fixes[len(fixes)-1].Row
-		after = Cursor{At: last.At, Agent: last.Agent, Slot: last.Slot}
+		after = fixes[len(fixes)-1].Cursor()
 	}
 }

@@ -199,6 +199,9 @@ type Row struct {
 	Sealed []byte
 }
 
+// Cursor is the place right behind the row.
+func (r *Row) Cursor() Cursor { return Cursor{At: r.At, Agent: r.Agent, Slot: r.Slot} }
+
 // Refusal is how many pings of an agent were refused for one reason.
 type Refusal struct {
 	Agent  string

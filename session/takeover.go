@@ -104,8 +104,7 @@ func (s *Service) readOn(ctx context.Context, m *Mission, key *TrackKey, r *Read
 		if len(page) < refoldPage {
 			break
 		}
-		last := page[len(page)-1]
-		after = Cursor{At: last.At, Agent: last.Agent, Slot: last.Slot}
+		after = page[len(page)-1].Cursor()
 	}
 	return r.fold(m, key, recent)
 }

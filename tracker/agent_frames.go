@@ -105,7 +105,7 @@ func (c *agentConn) pings(decoded []ping, received time.Time) error {
 		c.hub.metrics.pings[verdict].Inc()
 		j.early = append(j.early, refusal{p.Seq, verdict})
 	}
-	return c.hub.recorder.Add(c.hub.ctx, &j.job)
+	return c.hub.record(&j.job)
 }
 
 // answer tells the phone what became of a frame: refusals by name, then a

@@ -5,11 +5,13 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
 
 	"ronde/session"
+	"ronde/session/keyring"
 )
 
 // framesOf returns a frame with n pings as a phone sends it.
@@ -100,8 +102,18 @@ var stored = all(maxBatch, session.Stored)
 func BenchmarkPingToVerdict(b *testing.B) {
 	for _, n := range []int{1, 10, 100} {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
-			h := bareHub()
-			r := bareRoom(vectorMission())
+			h, root := bareHub(), session.NewRootSecret()
+			ring, err := keyring.OpenFolder(filepath.Join(b.TempDir(), "keys"), root)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer ring.Close()
+			h.service = &session.Service{Sealer: session.NewSealer(root, ring)}
+			m := with(func(m *session.Mission) { m.ReadAt = vectorStart })
+			if _, err := h.service.Sealer.Key(b.Context(), m); err != nil {
+				b.Fatal(err)
+			}
+			r := bareRoom(m)
 			r.hub = h
 			c := &agentConn{
 				outbox: newOutbox(h, socket{}), room: r, principal: &session.Principal{Agent: "badge-17"},

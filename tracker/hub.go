@@ -134,7 +134,6 @@ func New(o Options) *Hub {
 		fills: semaphore.NewWeighted(maxFills),
 	}
 	h.recorder = newRecorder(o.Service, max(1, o.Shards), h.metrics, o.Log, h.recorded)
-	h.recorder.before = h.unlock
 	h.service.Changed = h.missionChanged // before anything runs that changes missions
 	h.loops.Go(func() { h.recorder.run(recording) })
 	h.loops.Go(h.reconcileLoop)
@@ -153,11 +152,8 @@ func (h *Hub) Close() {
 		close(h.draining)
 	}
 	h.closed = true
-	rooms := make([]*room, 0, len(h.rooms))
-	for _, r := range h.rooms {
-		rooms = append(rooms, r)
-	}
 	h.mu.Unlock()
+	rooms := h.everyRoom() // no more of them: join refuses
 	for _, r := range rooms {
 		r.closeAll(closeGoingAway, "the server restarts")
 	}

@@ -10,45 +10,32 @@ import (
 // waits for the keyring: if that hangs, all of them would. Keys are fetched
 // here, by goroutines on which only the mission itself depends.
 
-// unlock makes sure that the recorder will find the key of a job's mission in
+// record queues a job once the recorder will find the key of its mission in
 // memory. If the keyring cannot answer, the store's verdict will be Unsealed and
-// the pings stay with their phone.
-func (h *Hub) unlock(j *job) {
+// the pings stay with their phone. It waits while the recorder is full, and fails
+// only when the hub stops.
+func (h *Hub) record(j *job) error {
 	if len(j.Pings) > 0 {
 		h.fetchKey(j.room)
 	}
+	return h.recorder.Add(h.ctx, j)
 }
 
-// lockedOut reports whether the room's mission has begun and its key is not in
-// memory. Then the key is being fetched, and the loop will be asked for when it
-// is here.
-func (h *Hub) lockedOut(r *room) bool {
-	if h.service.Sealer.Cached(r.ref.ID) != nil {
-		return false
-	}
+// readable reports whether the room's progress can be read from the store: its
+// mission has not begun, or its key is here. It may wait for the keyring.
+func (h *Hub) readable(r *room) bool {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.mission.ExpiresOn == 0 {
-		return false
-	}
-	if r.fetching || !h.begin() {
+	begun := r.mission.ExpiresOn != 0
+	r.mu.Unlock()
+	if !begun {
 		return true
 	}
-	r.fetching = true
-	go func() {
-		defer h.sockets.Done()
-		key := h.fetchKey(r)
-		r.mu.Lock()
-		r.fetching = false
-		r.mu.Unlock()
-		switch {
-		case h.room(r.ref.ID) == nil: // its last socket left meanwhile
-			h.service.Sealer.Forget(r.ref.ID)
-		case key != nil && h.service.Sealer.Cached(r.ref.ID) == key:
-			h.askReconcile()
-		}
-	}()
-	return true
+	key := h.fetchKey(r)
+	if h.room(r.ref.ID) == nil { // its last socket left meanwhile
+		h.service.Sealer.Forget(r.ref.ID)
+		return false
+	}
+	return key != nil
 }
 
 // fetchKey returns the key of a mission that has begun, from memory or from the

@@ -1,7 +1,9 @@
 package tracker
 
 import (
+	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"ronde/session"
@@ -124,18 +126,56 @@ func TestUnheardBegin(t *testing.T) {
 // kept.
 func TestKeyGoesWithTheRoom(t *testing.T) {
 	inWorld(t, time.Hour, func(w *world) {
-		w.ring.hung.Store(true)
+		w.ring.slow.Store(true)
 		m := w.begin(time.Hour, "badge-18")
 		r, err := w.hub.join(session.Ref{Tenant: m.Tenant, ID: m.ID})
 		ok(w.t, err)
-		if !w.hub.lockedOut(r) {
-			w.t.Fatal("a room has a key while the keyring hangs")
-		}
+		w.hub.refillApart(r)
 		w.hub.leave(r)
-		w.ring.hung.Store(false)
-		w.wait(2 * storeTimeout)
+		w.wait(2 * time.Second)
 		if w.service.Sealer.Cached(m.ID) != nil {
 			w.t.Fatal("the key is in memory, and nobody follows the mission")
+		}
+	})
+}
+
+// TestHungKeyringHoldsUpNoRefill: however many rooms wait for their keys, one
+// whose key is known is filled.
+func TestHungKeyringHoldsUpNoRefill(t *testing.T) {
+	inWorld(t, time.Hour, func(w *world) {
+		w.ping()
+		w.ring.hung.Store(true)
+		for i := range maxFills {
+			m := w.begin(time.Hour, fmt.Sprintf("badge-%d", 18+i))
+			r, err := w.hub.join(session.Ref{Tenant: m.Tenant, ID: m.ID})
+			ok(w.t, err)
+			defer w.hub.leave(r)
+			w.hub.refillApart(r)
+		}
+		synctest.Wait()
+		before := w.store.reads.Load()
+		w.hub.refillApart(w.hub.room(w.mission.ID))
+		synctest.Wait()
+		if n := w.store.reads.Load() - before; n != 1 {
+			w.t.Errorf("%d rooms were filled, want 1", n)
+		}
+	})
+}
+
+// TestRoomBeforeBegin: a room whose mission has not begun has no key to wait
+// for, and is reconciled without.
+func TestRoomBeforeBegin(t *testing.T) {
+	inWorld(t, time.Hour, func(w *world) {
+		m := w.plan(time.Hour, "badge-18")
+		r, err := w.hub.join(session.Ref{Tenant: m.Tenant, ID: m.ID})
+		ok(w.t, err)
+		defer w.hub.leave(r)
+		r.mu.Lock()
+		r.refresh()
+		r.mu.Unlock()
+		w.wait(kickedEvery)
+		if stale := w.hub.staleRooms(); len(stale) != 0 {
+			w.t.Errorf("%d rooms ask to be reconciled again", len(stale))
 		}
 	})
 }

@@ -89,16 +89,20 @@ func (b *brittle) Mission(ctx context.Context, tenant string, id uuid.UUID) (*se
 	return b.Store.Mission(ctx, tenant, id)
 }
 
-// brittleRing is a real keyring behind a switch that makes it hang.
+// brittleRing is a real keyring behind switches that make it hang or slow.
 type brittleRing struct {
 	session.Keyring
 	hung atomic.Bool // Salt answers when nobody waits any more
+	slow atomic.Bool // Salt takes a second
 }
 
 func (b *brittleRing) Salt(ctx context.Context, tenant string, day, today session.Day) ([]byte, error) {
 	if b.hung.Load() {
 		<-ctx.Done()
 		return nil, errDown
+	}
+	if b.slow.Load() {
+		pause(ctx, time.Second) // fake time
 	}
 	return b.Keyring.Salt(ctx, tenant, day, today)
 }
@@ -231,7 +235,7 @@ func (w *world) send(sub session.Submission) <-chan session.Verdict {
 	j := &job{Submission: sub, room: w.hub.room(sub.ID), received: time.Now()}
 	done := make(chan session.Verdict, 1)
 	j.settle = func(j *job) { done <- j.Verdicts[0] }
-	w.hub.sockets.Go(func() { ok(w.t, w.hub.recorder.Add(w.t.Context(), j)) })
+	w.hub.sockets.Go(func() { ok(w.t, w.hub.record(j)) })
 	return done
 }
 

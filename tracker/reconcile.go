@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ronde/session"
 )
 
@@ -106,11 +108,11 @@ func (h *Hub) staleRooms() []*room {
 // reconcile does one pass over some rooms.
 func (h *Hub) reconcile(rooms []*room) {
 	known := make([]session.Known, 0, len(rooms))
-	asked := make(map[string]*room, len(rooms))
+	asked := make(map[uuid.UUID]*room, len(rooms))
 	for _, r := range rooms {
 		if k, ok := r.known(); ok {
 			known = append(known, k)
-			asked[k.ID.String()] = r
+			asked[k.ID] = r
 		}
 	}
 	if len(known) == 0 {
@@ -127,15 +129,15 @@ func (h *Hub) reconcile(rooms []*room) {
 		return // the leases end by themselves
 	}
 	for _, id := range news.Missing {
-		asked[id.String()].closeAll(closeOver, "the mission does not exist any more")
-		delete(asked, id.String())
+		asked[id].closeAll(closeOver, "the mission does not exist any more")
+		delete(asked, id)
 	}
 	for _, m := range news.Missions {
-		asked[m.ID.String()].changed(m)
+		asked[m.ID].changed(m)
 	}
-	newest := map[string][]session.Newest{}
+	newest := map[uuid.UUID][]session.Newest{}
 	for _, n := range news.Newest {
-		newest[n.Mission.String()] = append(newest[n.Mission.String()], n)
+		newest[n.Mission] = append(newest[n.Mission], n)
 	}
 	for id, r := range asked {
 		if r.reconciled(before, news.Now, newest[id]) {
@@ -218,10 +220,13 @@ func (h *Hub) refillApart(r *room) {
 			r.filling = false
 			r.mu.Unlock()
 		}()
+		if !h.readable(r) {
+			return // the next pass asks again
+		}
 		ctx, cancel := context.WithTimeout(h.ctx, storeTimeout)
 		defer cancel()
 		if h.fills.Acquire(ctx, 1) != nil {
-			return // the next pass asks again
+			return
 		}
 		defer h.fills.Release(1)
 		h.refill(ctx, r)
@@ -230,12 +235,8 @@ func (h *Hub) refillApart(r *room) {
 
 // refill reads a room's progress from the store. If that brings anything the
 // bus should have brought, the bus is broken: the viewers are told, and the
-// subscription is given up, to be made anew. A room without its key has its turn
-// once that is here.
+// subscription is given up, to be made anew.
 func (h *Hub) refill(ctx context.Context, r *room) {
-	if h.lockedOut(r) {
-		return
-	}
 	r.mu.Lock()
 	m, late := r.mission, !r.stale
 	r.stale = false

@@ -49,9 +49,6 @@ type Recorder struct {
 	store   appender
 	metrics *metrics
 	log     *slog.Logger
-	// before is called with a job before it is queued, and may wait for what
-	// only its own mission needs. Nil for nothing.
-	before func(*job)
 	// after is called with the jobs of each batch once they are settled.
 	after  func([]*job)
 	queued *semaphore.Weighted
@@ -92,9 +89,6 @@ func (r *Recorder) run(ctx context.Context) {
 // Add queues a job and waits while the recorder is full. It fails only when
 // ctx is done.
 func (r *Recorder) Add(ctx context.Context, j *job) error {
-	if r.before != nil {
-		r.before(j)
-	}
 	if err := r.queued.Acquire(ctx, weight(j)); err != nil {
 		return err
 	}

@@ -36,7 +36,6 @@ type room struct {
 	deadline    time.Time        // the mission's, on this process's own clock
 	stale       bool             // reconcile is to read mission and progress anew
 	degraded    string           // what viewers were told they miss; "" for nothing
-	fetching    bool             // somebody fetches the key for refill
 	filling     bool             // a refill is under way
 	filled      time.Time        // when load asked the store for progress
 	people      map[string]*presence
@@ -200,7 +199,7 @@ func (r *room) hear(m *Message) {
 		// Of two that open at once on two nodes, one is left.
 		if c := r.agents[m.Agent]; c != nil && c.number < m.Conn {
 			delete(r.agents, m.Agent)
-			c.hangUp(closeReplaced, "a newer connection of this agent is open")
+			c.hangUp(closeReplaced, errReplaced.Error())
 		}
 	}
 }

@@ -32,6 +32,22 @@ func (h *Hub) saveProgress(int) {
 			}
 			return // it is a cache, and the next turn comes soon
 		}
+		for i := range part {
+			h.saved(&part[i])
+		}
+	}
+}
+
+// saved notes that the store has an agent's progress.
+func (h *Hub) saved(s *session.SavedProgress) {
+	r := h.room(s.ID)
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p := r.people[s.Agent]; p != nil && p.opened.Equal(s.Opened) {
+		p.saved = max(p.saved, s.At.UnixMilli())
 	}
 }
 
@@ -52,7 +68,6 @@ func (r *room) unsaved(batch []session.SavedProgress) []session.SavedProgress {
 			r.hub.log.Error("save_progress_failed", "mission", r.ref.ID, "error", err)
 			continue
 		}
-		p.saved = p.upto
 		batch = append(batch, session.SavedProgress{
 			Ref: r.ref, Agent: agent, Opened: p.opened, At: time.UnixMilli(p.upto), Sealed: sealed,
 		})

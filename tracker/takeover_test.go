@@ -18,6 +18,9 @@ func (b *brittle) SaveProgress(ctx context.Context, batch []session.SavedProgres
 	if b.forgetful.Load() {
 		return nil
 	}
+	if b.down.Load() {
+		return errDown
+	}
 	return b.Store.SaveProgress(ctx, batch)
 }
 
@@ -115,6 +118,30 @@ func (w *world) elsewhere() session.Progress {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.people["badge-17"].shown
+}
+
+// TestProgressIsSavedLater: what the store could not save it is asked to save
+// again, though the agent has not moved since, and once it has, no more.
+func TestProgressIsSavedLater(t *testing.T) {
+	inWorld(t, time.Hour, func(w *world) {
+		w.wait(time.Second)
+		if v := w.ping(); v != session.Stored {
+			w.t.Fatalf("verdict %q", v.Code())
+		}
+		sent := time.Now()
+		w.store.down.Store(true)
+		w.wait(saveEvery + time.Second)
+		w.store.down.Store(false)
+		w.wait(saveEvery)
+		saved, err := w.store.SavedProgress(w.t.Context(), "acme", w.mission.ID)
+		ok(w.t, err)
+		if len(saved) != 1 || !saved[0].At.Equal(session.Millis(sent)) {
+			w.t.Fatalf("saved %+v, want the progress of %v", saved, sent)
+		}
+		if again := w.hub.room(w.mission.ID).unsaved(nil); len(again) != 0 {
+			w.t.Errorf("%d are to be saved again", len(again))
+		}
+	})
 }
 
 // TestProgressIsForgotten: with the window goes what was saved in it.

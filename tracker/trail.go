@@ -47,8 +47,7 @@ func (h *Hub) trail(v *viewer) ([][]byte, error) {
 		if len(fixes) < trailPage {
 			break
 		}
-		last := fixes[len(fixes)-1].Row
-		after = session.Cursor{At: last.At, Agent: last.Agent, Slot: last.Slot}
+		after = fixes[len(fixes)-1].Cursor()
 	}
 	return trailFrames(m, points), nil
 }

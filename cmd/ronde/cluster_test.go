@@ -55,7 +55,7 @@ func newLone(t *testing.T, origin string, trusted *tls.Config) *cluster {
 		t: t, origin: origin, nodes: [2]*testApp{node, node}, opsPort: opsPort, client: &http.Client{Transport: transport},
 		args: []string{
 			"--data", s.Data, "--public-url", origin, "--trusted-proxies", s.TrustedProxies,
-			"--listen", node.public.Addr().String(), "--ops-listen", node.ops.Addr().String(), "--idle", "1s",
+			"--listen", node.public.Addr().String(), "--ops-listen", node.ops.Addr().String(), "--idle", "10ms",
 		},
 	}
 }

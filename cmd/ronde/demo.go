@@ -89,7 +89,7 @@ func (demoCmd) Run(ctx context.Context, c configs.Config, s streams) (err error)
 	}
 	demo := &demo{app: a, out: s.out, platform: &session.Principal{Role: session.Platform, Tenant: "demo", Subject: session.NewID()}}
 	if err = demo.prepare(ctx); err == nil {
-		demo.run(ctx)
+		err = demo.run(ctx)
 	}
 	return errors.Join(err, a.stop())
 }
@@ -107,7 +107,7 @@ type demo struct {
 	app      *app
 	out      io.Writer
 	platform *session.Principal
-	phones   []*replay
+	replays  []*replay
 	plots    []func(context.Context)
 }
 
@@ -158,22 +158,22 @@ func (d *demo) stage(ctx context.Context, i int, st story) (token string, err er
 	}
 	fmt.Fprintf(d.out, "%s  %s: %s\n  %s/live#%s\n\n", st.reference, st.site.Name, st.tells, d.app.config.PublicURL, link)
 
-	p := newPhone(phoneConfig{URL: d.app.config.PublicURL, Token: token, Client: &http.Client{Transport: http.DefaultTransport}})
+	p := newPhone(phoneConfig{URL: d.app.config.PublicURL, Token: token})
 	walk := round{Center: st.site.Center, Radius: st.site.RadiusM, Approach: st.approach, Seed: uint64(i + 1)}.track()
 	source := func(serverFrame) (track, error) { return walk, nil }
-	d.phones = append(d.phones, newReplay(p, source, replayOptions{Loop: true, Begin: true, Offline: st.offline}))
+	d.replays = append(d.replays, newReplay(p, source, replayOptions{Loop: true, Begin: true, Offline: st.offline}))
 	if st.plot != nil {
 		d.plots = append(d.plots, func(ctx context.Context) { st.plot(ctx, p) })
 	}
 	return token, nil
 }
 
-// run lets the stories play until ctx is done or the node fails.
-func (d *demo) run(ctx context.Context) {
+// run lets the stories play until ctx is done, or the node fails with the error that it returns.
+func (d *demo) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var all sync.WaitGroup
-	for _, r := range d.phones {
+	for _, r := range d.replays {
 		all.Go(func() {
 			if err := r.Run(ctx); err != nil {
 				fmt.Fprintf(d.out, "an agent of the demo stopped: %v\n", err)
@@ -183,10 +183,9 @@ func (d *demo) run(ctx context.Context) {
 	for _, plot := range d.plots {
 		all.Go(func() { plot(ctx) })
 	}
-	if err := d.app.wait(ctx); err != nil {
-		fmt.Fprintln(d.out, err)
-	}
+	err := d.app.wait(ctx)
 	cancel()
 	all.Wait()
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	return err
 }

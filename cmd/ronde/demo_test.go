@@ -2,6 +2,8 @@ package main
 
 import (
 	"bufio"
+	"errors"
+	"net"
 	"os"
 	"regexp"
 	"testing"
@@ -45,5 +47,15 @@ func TestDemo(t *testing.T) {
 	check(t, err)
 	if len(left) != 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestDemoFails: a node that cannot listen any more ends the demo, which says so.
+func TestDemoFails(t *testing.T) {
+	a := startApp(t, "sqlite")
+	check(t, a.public.Close())
+	d := &demo{app: a.app, out: t.Output()}
+	if err := d.run(t.Context()); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the demo ended with %v", err)
 	}
 }

@@ -22,9 +22,10 @@ import (
 type fault struct {
 	name string
 	// inject makes it happen; heal, if there is one, makes it pass. In between the load goes on for a while that is longer
-	// than the reconcile interval.
+	// than the reconcile interval, unless inject lasts as long itself.
 	inject func(c *fleet, rng *rand.Rand) error
 	heal   func(c *fleet, rng *rand.Rand) error
+	lasts  bool // inject does
 	tells  bool // viewers are to be told
 }
 
@@ -59,7 +60,7 @@ var faults = []fault{
 	{name: "backends terminated", inject: terminateBackends, heal: terminateBackends},
 	{name: "no connection to the database left", tells: true, inject: exhaustConnections, heal: freeConnections},
 	{name: "replies of the database lost", inject: cutLinks},
-	{name: "a mission is locked", inject: lockMission},
+	{name: "a mission is locked", inject: lockMission, lasts: true},
 
 	{name: "node killed", inject: func(c *fleet, rng *rand.Rand) error { c.victim(rng).kill(); return nil }, heal: startStopped},
 	{name: "node frozen", inject: func(c *fleet, rng *rand.Rand) error { return c.victim(rng).freeze() }, heal: thawAll},
@@ -193,6 +194,7 @@ func lockMission(c *fleet, _ *rand.Rand) error {
 // trial is what came of letting one fault happen.
 type trial struct {
 	verdict
+	injected bool          // everybody streamed before, and the fault came and passed
 	recovery time.Duration // from healing until everybody was live again
 	told     int           // how often viewers were told that they see less than there is
 	err      error         // what never came
@@ -226,6 +228,7 @@ func (f *fault) try(c *fleet, seed uint64, patience time.Duration) (o trial) {
 	if o.err = f.happen(ctx, c, rng); o.err != nil {
 		return o
 	}
+	o.injected = true
 	healed := time.Now()
 	for _, w := range all {
 		w.directing()
@@ -245,7 +248,9 @@ func (f *fault) happen(ctx context.Context, c *fleet, rng *rand.Rand) error {
 	if err := f.inject(c, rng); err != nil {
 		return fmt.Errorf("inject: %w", err)
 	}
-	waits(ctx, holds)
+	if !f.lasts {
+		waits(ctx, holds)
+	}
 	if f.heal == nil {
 		return nil
 	}
@@ -286,7 +291,6 @@ func eventually(ctx context.Context, all []*crew, ready func(*crew) error) error
 
 // clusterFaults are those that only a Redis Cluster knows.
 var clusterFaults = []fault{
-	{name: "none", inject: nothing},
 	{name: "slots move", inject: moveSlots},
 	{name: "a master killed",
 		inject: func(c *fleet, _ *rand.Rand) error { c.redis[0].Kill(c.t); return nil },

@@ -18,7 +18,6 @@ type outage struct {
 }
 
 var outages = []outage{
-	{"stopped", func(t *testing.T, s *pgtest.Server) { check(t, s.Stop(pgtest.Fast)) }, func(t *testing.T, s *pgtest.Server) { check(t, s.Restart()) }},
 	{"crashed", func(t *testing.T, s *pgtest.Server) { check(t, s.Stop(pgtest.Immediate)) }, func(t *testing.T, s *pgtest.Server) { check(t, s.Restart()) }},
 	{"frozen", func(t *testing.T, s *pgtest.Server) { check(t, s.Freeze()) }, func(t *testing.T, s *pgtest.Server) { check(t, s.Thaw()) }},
 }

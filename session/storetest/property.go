@@ -286,7 +286,7 @@ func (k *machine) compare(rt *rapid.T, i int, m *modelMission) {
 			if !ok || want.at != r.At.UnixMilli() || want.sealed != string(r.Sealed) {
 				rt.Fatalf("mission %d: position of %s in slot %d at %d, want %d (there: %v)", i, r.Agent, r.Slot, r.At.UnixMilli(), want.at, ok)
 			}
-			after = session.Cursor{At: r.At, Agent: r.Agent, Slot: r.Slot}
+			after = r.Cursor()
 		}
 		if len(rows) == 0 {
 			return

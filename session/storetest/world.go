@@ -168,8 +168,7 @@ func (w *world) pageThrough(page int, read func(after session.Cursor) ([]session
 			return all
 		}
 		all = append(all, rows...)
-		last := rows[len(rows)-1]
-		after = session.Cursor{At: last.At, Agent: last.Agent, Slot: last.Slot}
+		after = rows[len(rows)-1].Cursor()
 	}
 }
 

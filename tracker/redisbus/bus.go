@@ -113,7 +113,7 @@ func Open(ctx context.Context, o Options) (*Bus, error) {
 
 // start tries everything once, then starts what runs for as long as the bus.
 func (b *Bus) start(ctx context.Context) error {
-	b.send(b.beats(nil, func(*partition) bool { return true }))
+	b.send(b.beats(nil, false))
 	err := b.Check()
 	if err == nil {
 		var cancel func()

@@ -118,7 +118,7 @@ func (b *Bus) write() {
 		case <-b.ctx.Done():
 			closing = true
 		case <-beat.C:
-			parcels = b.beats(parcels, func(p *partition) bool { return p.failure() == nil })
+			parcels = b.beats(parcels, false)
 		case <-b.queue.wake:
 		}
 		batch = b.queue.take(batch)
@@ -150,10 +150,11 @@ func (b *Bus) pack(parcels []parcel, frames []byte, batch []*tracker.Message) ([
 	return parcels, frames
 }
 
-// beats appends a message of this node to itself for each partition chosen.
-func (b *Bus) beats(parcels []parcel, chosen func(*partition) bool) []parcel {
+// beats appends a message of this node to itself for each partition that has
+// failed, or for each that has not.
+func (b *Bus) beats(parcels []parcel, failed bool) []parcel {
 	for _, p := range b.partitions {
-		if chosen(p) {
+		if (p.failure() != nil) == failed {
 			parcels = append(parcels, parcel{partition: p, channel: p.self})
 		}
 	}
