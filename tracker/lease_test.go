@@ -34,6 +34,7 @@ type brittle struct {
 	tracks    atomic.Int64 // calls of AgentTrack
 	reads     atomic.Int64 // calls of Latest
 	stuck     atomic.Bool  // Latest answers when nobody waits any more
+	slow      atomic.Bool  // Now looks at the clock after a second
 }
 
 // brittleBus is the bus of a single node behind a switch: while it hangs, nobody
