@@ -40,7 +40,10 @@ type agentConn struct {
 	errorRate *rate.Limiter
 	decoded   []ping
 
-	states int // guarded by room.mu: how often the state was sent
+	// Guarded by room.mu:
+	states  int       // how often the state was sent
+	watched int       // how many are watching, as the phone was told
+	counted time.Time // when it was told
 
 	// Guarded by outbox.mu:
 	highest uint64 // sequence number of any settled ping
@@ -184,9 +187,7 @@ func (c *agentConn) enter() error {
 	}
 	r.agents[c.principal.Agent] = c
 	c.send(encodeHello(r.mission, c.principal.Agent, notice, r.storeTime()))
-	if r.viewers > 0 {
-		c.send(encodeViewers(r.viewers))
-	}
+	c.viewers(r.viewers)
 	c.hub.announce(c.announcement())
 	return nil
 }

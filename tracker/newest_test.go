@@ -47,8 +47,9 @@ func TestNewestStaysAcrossNodes(t *testing.T) {
 				w.wait(500 * time.Millisecond)
 				newer := w.comes(w.hub)
 				w.number(newer)
-				w.enter(newer)
 				<-numbered
+				w.wait(200 * time.Millisecond) // between two ticks, at which agents are sent pings
+				w.enter(newer)
 				w.enter(older)
 
 				if newer.closing || newer.room.agents["badge-17"] != newer {

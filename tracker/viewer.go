@@ -174,6 +174,6 @@ func (r *room) dismiss(v *viewer) {
 // with mu held.
 func (r *room) tellCount() {
 	for _, c := range r.agents {
-		c.send(encodeViewers(r.viewers))
+		c.viewers(r.viewers)
 	}
 }
