@@ -402,6 +402,21 @@ func TestDeadlineEndsByItself(t *testing.T) {
 	})
 }
 
+// TestDeadlineIsNoOutage: a mission whose deadline comes while the store answers
+// is shown as ended, and not as cut off before.
+func TestDeadlineIsNoOutage(t *testing.T) {
+	const lasts = 10*time.Second + 400*time.Millisecond // the hub looks for outages before it ends missions
+	inWorld(t, lasts, func(w *world) {
+		w.wait(lasts + 2*Interval)
+		if !w.told(w.mission.Deadline, `{"type":"ended","reason":"deadline"`) {
+			w.t.Fatal("the viewer was not told of the end")
+		}
+		if w.told(w.mission.BeganAt, `{"type":"degraded"`) {
+			w.t.Error("the viewer was told of an outage")
+		}
+	})
+}
+
 // TestHungBus lets the bus lose a message and then hang when it is subscribed to
 // anew: the leases go on, the viewer is told for as long as it lasts, and gets
 // what there is from the store.

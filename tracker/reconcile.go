@@ -168,7 +168,7 @@ func (r *room) watch() {
 	}
 	r.expel(r.mission)
 	r.tellCount()
-	if r.mission.State == session.Active && !r.showable() {
+	if r.mission.State == session.Active && time.Since(r.confirmed) >= Interval { // not at the deadline, which also ends a lease
 		r.degrade(storeDown)
 	}
 }
