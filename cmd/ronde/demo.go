@@ -62,18 +62,19 @@ var stories = []story{
 
 // takeBreaks lets an agent work and pause by turns.
 func takeBreaks(ctx context.Context, p *phone) {
-	for p.OnDuty(ctx) == nil {
-		p.sleep(ctx, 30*time.Second)
+	const turn = 30 * time.Second
+	for p.OnDuty(ctx) == nil && sleepUntil(ctx, time.Now().Add(turn)) {
 		p.Pause(time.Time{})
-		p.sleep(ctx, 30*time.Second)
+		if !sleepUntil(ctx, time.Now().Add(turn)) {
+			return
+		}
 		p.Resume()
 	}
 }
 
 // endSoon ends the mission a while after it began.
 func endSoon(ctx context.Context, p *phone) {
-	if p.OnDuty(ctx) == nil {
-		p.sleep(ctx, 90*time.Second)
+	if p.OnDuty(ctx) == nil && sleepUntil(ctx, time.Now().Add(90*time.Second)) {
 		p.End(time.Time{})
 	}
 }

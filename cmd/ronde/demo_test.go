@@ -3,7 +3,9 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -13,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // TestDemo starts the demo as a newcomer does, watches one of its missions until an agent moves, and interrupts it: it
@@ -58,6 +62,43 @@ func TestOutlivingTheTerminal(t *testing.T) {
 	if slices.Contains(endings(), os.Signal(syscall.SIGHUP)) {
 		t.Error("SIGHUP is an ending even if it is ignored")
 	}
+}
+
+// TestPlotsEnd: an interrupted demo asks nothing more of the server, whose answer it would wait for.
+func TestPlotsEnd(t *testing.T) {
+	plots := map[string]func(context.Context, *phone){"takeBreaks": takeBreaks, "endSoon": endSoon}
+	for name, plot := range plots {
+		for _, played := range []time.Duration{10 * time.Second, 40 * time.Second} {
+			t.Run(fmt.Sprint(name, " after ", played), func(t *testing.T) {
+				withPhone(t, nil, func(r *running) {
+					r.peer.greeted()
+					synctest.Wait()
+					ctx, interrupt := context.WithCancel(r.t.Context())
+					defer interrupt()
+					ended := make(chan struct{})
+					go func() {
+						plot(ctx, r.phone)
+						close(ended)
+					}()
+					time.Sleep(played) // fake time
+					before := r.asked()
+					interrupt()
+					synctest.Wait()
+					if n := r.asked(); n != before {
+						t.Errorf("asked for %d more things", n-before)
+					}
+					<-ended
+				})
+			})
+		}
+	}
+}
+
+// asked counts the control frames that the phone was to send.
+func (r *running) asked() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.out.controls)
 }
 
 // demoProcess is the demo as a process that has not been started, and where it may put temporary files.
