@@ -87,6 +87,7 @@ type doctor struct {
 	database *postgres.Report   // nil unless it was reached
 	drift    *time.Duration     // how far the database's clock is ahead of this process's; nil: unknown
 	known    uuid.UUID          // the keyring that the store was sealed with
+	unmade   string             // the embedded database, if there is none yet
 	ring     session.Keyring    // nil unless it opened
 	running  bool               // a Ronde listens where --listen says
 	fds      uint64             // open files that the running node may have; 0: unknown

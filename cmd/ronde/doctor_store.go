@@ -31,6 +31,7 @@ func (d *doctor) checkStore(ctx context.Context) finding {
 	r, err := sqlite.Inspect(ctx, path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		d.unmade = path
 		return healthy("store", "%s will be made at the first start", path)
 	case err != nil:
 		return broken("store", "restore a backup, or name another file with --store", "%v", err)
