@@ -235,6 +235,8 @@ func TestChangeMission(t *testing.T) {
 		`{"ends_at":"2026-11-21T10:00:00Z"}`:                                             "invalid:ends_at",
 		`{"ends_at":"2026-11-29T10:00:00Z"}`:                                             "invalid:ends_at",
 		`{"ends_at":"2026-11-22T04:00:00"}`:                                              "invalid:ends_at",
+		`{"ends_at":"2026-11-22T04:00:00,5Z"}`:                                           "invalid:ends_at",
+		`{"ends_at":"2026-11-22t04:00:00z"}`:                                             "invalid:ends_at",
 		`{"ends_at":"2026-11-22T05:00:00+01:00","relieve_agents":["badge-90","nobody"]}`: "invalid:relieve_agents[1]",
 	} {
 		w.call("PATCH", at, "platform", body).want(422, code)

@@ -25,14 +25,15 @@ type demoCmd struct{}
 func (demoCmd) Help() string {
 	return `Serves on the embedded default in a temporary folder, which is removed at the end, and lets simulated agents walk
 made-up missions around Paris over real sockets. It prints the links to open and says what to look for. --store,
---keys, --bus, --data and --root-secret-file are not used. Stop it with Ctrl-C; it also ends with its terminal, or once
+--keys, --bus, --data and --root-secret-file must make sense, as everywhere, and are not used. Stop it with Ctrl-C; it also ends with its terminal, or once
 nobody reads what it prints. Only a signal that leaves no time for it (SIGKILL, or SIGQUIT, which prints where every
 goroutine is) leaves the folder behind, ronde-demo-* among the temporary files.
 
 Examples:
 
     ronde demo
-    ronde demo --listen 127.0.0.1:8000 --ops-listen 127.0.0.1:9000`
+    ronde demo --listen 127.0.0.1:8000 --ops-listen 127.0.0.1:9000
+    RONDE_LISTEN=127.0.0.1:8000 RONDE_OPS_LISTEN=127.0.0.1:9000 make run`
 }
 
 // story is one mission of the demo.

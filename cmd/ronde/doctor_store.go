@@ -49,7 +49,7 @@ func (d *doctor) checkPostgres(ctx context.Context) finding {
 	r, err := postgres.Inspect(ctx, d.config.Store)
 	after := d.now()
 	if err != nil {
-		return broken("store", "is it up, and do host, port, name, user, password and pg_hba.conf agree with --store?", "%v", err)
+		return broken("store", unreachableStore, "%v", err)
 	}
 	d.database = &r
 	d.known = r.KeyringID
