@@ -49,6 +49,7 @@ const (
 	codeGone        = "gone"
 	codeToken       = "token_invalid"
 	codeRevoked     = "token_revoked"
+	codeViewers     = "too_many_viewers" // of package tracker
 
 	codeMethod      = "method_not_allowed"
 	codeOrigin      = "origin"
@@ -84,6 +85,7 @@ var problems = map[string]problemKind{
 	codeGone:        {http.StatusGone, "The track has expired, and its key is destroyed."},
 	codeToken:       {http.StatusUnauthorized, "The credential is missing, malformed, of another kind or expired."},
 	codeRevoked:     {http.StatusUnauthorized, "The credential was revoked."},
+	codeViewers:     {http.StatusTooManyRequests, "As many as the link allows are watching; ask again after Retry-After."},
 
 	codeMethod:      {http.StatusMethodNotAllowed, "The path knows only other methods; Allow names them."},
 	codeOrigin:      {http.StatusForbidden, "A page of another origin may not connect."},

@@ -124,7 +124,7 @@ func (a *app) listen(ctx context.Context, registry *prometheus.Registry, hub *tr
 		Service: a.service, PublicURL: a.config.PublicURL,
 		AgentSocket: http.HandlerFunc(hub.ServeAgent),
 		LiveSocket:  http.HandlerFunc(hub.ServeViewer),
-		LiveEvents:  http.HandlerFunc(hub.ServeEvents),
+		LiveEvents:  hub.ServeEvents,
 		Log:         a.log, Version: version, TrustedProxies: a.config.Proxies(),
 	}))
 	// Sockets go before their server: it waits for event streams.
