@@ -140,10 +140,6 @@ type Store interface {
 	// SavedProgress returns what SaveProgress kept of a mission, in order of
 	// agents: nothing past the mission's deadline, settled or not.
 	SavedProgress(ctx context.Context, tenant string, id uuid.UUID) ([]SavedProgress, error)
-	// NextConnection returns a positive number greater than every one before,
-	// whichever node asked: of two connections of one agent it tells the newer.
-	// After a failover or a restored backup it does so again within ten seconds.
-	NextConnection(ctx context.Context) (int64, error)
 
 	// Refusals returns how many pings of a mission Append has refused, in order
 	// of (Agent, Reason). One that was sent again was refused again.

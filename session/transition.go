@@ -45,7 +45,7 @@ type Command struct {
 	Pseudonym string
 	Why       string
 
-	Alias  string    // of AddAgent; "" for the next free one
+	Alias  string    // of AddAgent; "" for the next free one, or the one that the agent has
 	At     time.Time // of End and PauseAgent: when it took effect; zero or ahead of now: now
 	EndsAt time.Time // of Extend
 }
@@ -306,6 +306,9 @@ func (m *Mission) resumeAgent(c Command, now time.Time) error {
 func (m *Mission) addAgent(c Command, now time.Time) error {
 	a := m.Agent(c.Agent)
 	switch {
+	case a != nil && c.Alias != "" && c.Alias != a.Alias:
+		i := slices.IndexFunc(m.Agents, func(other Agent) bool { return other.ID == a.ID })
+		return ErrInvalid.At(fmt.Sprintf("agents[%d].alias", i)).Because("must be the one that the agent has on this mission, or none")
 	case a != nil && !a.Relieved:
 		return nil
 	case a != nil:

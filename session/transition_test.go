@@ -240,13 +240,14 @@ func TestAddAgent(t *testing.T) {
 		t.Fatalf("added %+v", a)
 	}
 	windows(t, m, "third", window(10, 0))
-	apply(t, m, minute(11), session.Command{Action: session.AddAgent, Agent: "third", Alias: "other name"})
+	apply(t, m, minute(11), session.Command{Action: session.AddAgent, Agent: "third", Alias: "A3"})
 	windows(t, m, "third", window(10, 0))
 	for what, c := range map[string]session.Command{
 		"a bad name":   {Agent: "no spaces"},
 		"no name":      {},
 		"a bad alias":  {Agent: "fourth", Alias: "-"},
 		"a used alias": {Agent: "fourth", Alias: "A1"},
+		"a new alias":  {Agent: "third", Alias: "other name"},
 	} {
 		c.Action, c.By = session.AddAgent, session.ByPlatform
 		if err := m.Apply(c, minute(12)); !errors.Is(err, session.ErrInvalid) || len(m.Agents) != 3 {

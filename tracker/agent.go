@@ -31,7 +31,7 @@ const (
 type agentConn struct {
 	*outbox
 	came      time.Time // of connections at one node, the later counts
-	number    int64     // guarded by room.mu; of those at different nodes, the greater counts
+	number    int64     // guarded by room.mu; of those at different nodes, the greater counts: see Hub.number
 	room      *room
 	principal *session.Principal
 	pace      *pace
@@ -40,7 +40,10 @@ type agentConn struct {
 	errorRate *rate.Limiter
 	decoded   []ping
 
-	states int // guarded by room.mu: how often the state was sent
+	// Guarded by room.mu:
+	states  int       // how often the state was sent
+	watched int       // how many are watching, as the phone was told
+	counted time.Time // when it was told
 
 	// Guarded by outbox.mu:
 	highest uint64 // sequence number of any settled ping
@@ -63,6 +66,7 @@ type agentConn struct {
 // code. It returns right after the upgrade: a handler that stays would keep the
 // server's own buffers alive.
 func (h *Hub) ServeAgent(w http.ResponseWriter, r *http.Request) {
+	came := time.Now()
 	principal, err := session.PrincipalOf(r.Context())
 	s, acceptErr := accept(w, r, agentProtocol, 0)
 	if acceptErr != nil {
@@ -83,7 +87,6 @@ func (h *Hub) ServeAgent(w http.ResponseWriter, r *http.Request) {
 		h.reject(s, session.ErrUnavailable)
 		return
 	}
-	came := time.Now()
 	go func() {
 		defer h.sockets.Done()
 		h.serveAgent(s, principal, came)
@@ -117,9 +120,7 @@ func reasonOf(err error) string {
 }
 
 func (h *Hub) serveAgent(s socket, principal *session.Principal, came time.Time) {
-	// The number comes first: the longer it waited for other things, the less it
-	// would say of who came first.
-	number, err := h.nextConnection()
+	number, err := h.number(came)
 	if err != nil {
 		h.reject(s, err)
 		return
@@ -186,9 +187,7 @@ func (c *agentConn) enter() error {
 	}
 	r.agents[c.principal.Agent] = c
 	c.send(encodeHello(r.mission, c.principal.Agent, notice, r.storeTime()))
-	if r.viewers > 0 {
-		c.send(encodeViewers(r.viewers + r.elsewhere))
-	}
+	c.viewers(r.viewers + r.elsewhere)
 	c.hub.announce(c.announcement())
 	return nil
 }
@@ -196,10 +195,18 @@ func (c *agentConn) enter() error {
 // errReplaced refuses a connection that was overtaken by a newer one.
 var errReplaced = errors.New("a newer connection of this agent is open")
 
-func (h *Hub) nextConnection() (int64, error) {
+// number returns the number of a connection: when it came by the store's clock,
+// which is the same for all nodes, in nanoseconds since the epoch. The digits
+// below those of the store's clock are this process's own, and tell apart what
+// came in the same millisecond. How long the store took to look at its clock
+// does not count, only how long its answer was on the way. A clock that is set
+// back gives, for as long as it is behind, the older connection at another node
+// the greater number.
+func (h *Hub) number(came time.Time) (int64, error) {
 	ctx, cancel := context.WithTimeout(h.ctx, storeTimeout)
 	defer cancel()
-	return h.service.Store.NextConnection(ctx)
+	now, err := h.service.Store.Now(ctx)
+	return now.Add(-time.Since(came)).UnixNano(), err
 }
 
 // announcement tells other nodes of this connection. Call with the room's mutex

@@ -3,6 +3,7 @@ package tracker
 import (
 	"context"
 	"errors"
+	"time"
 
 	"ronde/session"
 )
@@ -108,6 +109,21 @@ func (c *agentConn) resumed(m *session.Mission) {
 func (c *agentConn) state(m *session.Mission) {
 	c.states++
 	c.send(encodeAgentState(m, c.principal.Agent))
+}
+
+// countEvery is the least time between two counts of viewers that a phone is
+// told: whoever holds a link can come and go as fast as they like.
+const countEvery = time.Second
+
+// viewers tells the phone how many are watching, unless it knows or was told
+// another count within countEvery; then room.watch calls again. Call with the
+// room's mutex held.
+func (c *agentConn) viewers(n int) {
+	if n == c.watched || time.Since(c.counted) < countEvery {
+		return
+	}
+	c.watched, c.counted = n, time.Now()
+	c.send(encodeViewers(n))
 }
 
 func (c *agentConn) sendSOS(s session.SOS) {

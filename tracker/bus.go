@@ -53,7 +53,7 @@ type Message struct {
 	Moves    []Move // of Moved
 	Revision int64  // of Changed: the mission's revision that is to be read
 	Agent    string // of Connected
-	Conn     int64  // of Connected: see session.Store.NextConnection
+	Conn     int64  // of Connected: when it came, see Hub.number
 }
 
 // Move is the progress of one agent after a batch of its pings.

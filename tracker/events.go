@@ -1,8 +1,6 @@
 package tracker
 
 import (
-	"encoding/json"
-	"errors"
 	"net/http"
 	"strconv"
 	"sync"
@@ -18,23 +16,21 @@ const KeepAlive = 25 * time.Second
 // ServeEvents serves the live socket's frames as server-sent events, for
 // browsers behind proxies that do not upgrade. Each event is named by the
 // frame's type; the last one, "close", carries the close code that a socket
-// would have got. The request has been authenticated (session.WithPrincipal);
-// what is wrong with a token, package web has answered.
-func (h *Hub) ServeEvents(w http.ResponseWriter, r *http.Request) {
+// would have got. The request has been authenticated (session.WithPrincipal).
+// An error says why there is no stream; nothing has been written then.
+func (h *Hub) ServeEvents(w http.ResponseWriter, r *http.Request) error {
 	principal, err := viewerOf(r.Context())
 	if err != nil {
-		http.Error(w, "no viewer", http.StatusUnauthorized)
-		return
+		return err
 	}
 	if !h.begin() {
-		http.Error(w, "the server stops", http.StatusServiceUnavailable)
-		return
+		return session.ErrUnavailable.Because("the server stops")
 	}
 	defer h.sockets.Done()
 	stream := &eventStream{w: w, rc: http.NewResponseController(w)}
 	if principal.Role == session.Doctor {
 		h.holdEvents(stream, r, principal)
-		return
+		return nil
 	}
 	woken := make(chan struct{}, 1)
 	gone := make(chan struct{})
@@ -42,8 +38,7 @@ func (h *Hub) ServeEvents(w http.ResponseWriter, r *http.Request) {
 	v.wake = func() { woken <- struct{}{} } // only while no writer runs, so there is room
 	v.below = sync.OnceFunc(func() { close(gone) })
 	if err := h.watch(v); err != nil {
-		h.refuseEvents(w, err)
-		return
+		return err
 	}
 	defer h.unwatch(v)
 	stream.begin()
@@ -55,36 +50,18 @@ func (h *Hub) ServeEvents(w http.ResponseWriter, r *http.Request) {
 			if v.drain(stream.frame) {
 				h.metrics.closed(v.code)
 				stream.close(v.code)
-				return
+				return nil
 			}
 		case <-tick.C:
 			if stream.comment() != nil {
-				return
+				return nil
 			}
 		case <-gone:
-			return
+			return nil
 		case <-r.Context().Done():
-			return
+			return nil
 		}
 	}
-}
-
-// refuseEvents answers a stream that cannot begin with the close code a socket
-// would have got.
-func (h *Hub) refuseEvents(w http.ResponseWriter, err error) {
-	status := http.StatusServiceUnavailable
-	if code := closeCodeOf(err); code == closeToken || code == closeRevoked {
-		status = http.StatusUnauthorized
-	} else if code == closeOver {
-		status = http.StatusNotFound
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	var e *session.Error
-	if !errors.As(err, &e) {
-		e = session.ErrUnavailable
-	}
-	_ = json.NewEncoder(w).Encode(map[string]any{"status": status, "title": http.StatusText(status), "code": e.Code})
 }
 
 // eventStream writes server-sent events, each with a time limit.

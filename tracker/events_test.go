@@ -2,6 +2,7 @@ package tracker_test
 
 import (
 	"bufio"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -158,25 +159,31 @@ func TestEventsEnd(t *testing.T) {
 	}
 }
 
-// TestEventsRefused: what keeps a viewer out is an HTTP status here.
+// TestEventsRefused: what keeps a viewer out is an error here, before anything is
+// written.
 func TestEventsRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	m := r.active("badge-17")
-	expired, gone := viewerOf(m, session.ProfileExact), viewerOf(m, session.ProfileExact)
-	expired.Expires, gone.Mission = r.edge.now(), session.NewID()
+	expired, gone, full := viewerOf(m, session.ProfileExact), viewerOf(m, session.ProfileExact), viewerOf(m, session.ProfileExact)
+	expired.Expires, gone.Mission, full.Viewers = r.edge.now(), session.NewID(), 1
+	r.events(full).until("snapshot")
 	for _, c := range []struct {
 		name string
 		p    *session.Principal
-		want int
+		want string
 	}{
-		{"nobody", nil, http.StatusUnauthorized},
-		{"an agent", agentOf(m, "badge-17"), http.StatusUnauthorized},
-		{"an expired link", expired, http.StatusUnauthorized},
-		{"a mission that never was", gone, http.StatusNotFound},
+		{"nobody", nil, "token_invalid"},
+		{"an agent", agentOf(m, "badge-17"), "token_invalid"},
+		{"an expired link", expired, "token_invalid"},
+		{"a mission that never was", gone, "not_found"},
+		{"one viewer too many", full, "too_many_viewers"},
 	} {
-		if got := r.events(c.p).resp.StatusCode; got != c.want {
-			t.Errorf("%s: status %d, want %d", c.name, got, c.want)
+		resp := r.events(c.p).resp
+		code, err := io.ReadAll(resp.Body)
+		must(t, err)
+		if got := strings.TrimSpace(string(code)); resp.StatusCode != http.StatusTeapot || got != c.want {
+			t.Errorf("%s: status %d, %s, want %s", c.name, resp.StatusCode, got, c.want)
 		}
 	}
 }

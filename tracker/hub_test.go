@@ -2,6 +2,7 @@ package tracker_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -69,7 +70,11 @@ func startNode(t testing.TB, store session.Store, ring session.Keyring, root ses
 	mux := http.NewServeMux()
 	mux.HandleFunc("/agent", n.as(n.hub.ServeAgent))
 	mux.HandleFunc("/live", n.as(n.hub.ServeViewer))
-	mux.HandleFunc("/events", n.as(n.hub.ServeEvents))
+	mux.HandleFunc("/events", n.as(func(w http.ResponseWriter, r *http.Request) {
+		if err := n.hub.ServeEvents(w, r); err != nil {
+			n.edge(w, err)
+		}
+	}))
 	n.server = httptest.NewServer(mux)
 	t.Cleanup(func() {
 		n.hub.Close()
@@ -78,6 +83,16 @@ func startNode(t testing.TB, store session.Store, ring session.Keyring, root ses
 		must(t, ring.Close())
 	})
 	return n
+}
+
+// edge tells the code of an error, with a status that stands for all of them.
+func (n *node) edge(w http.ResponseWriter, err error) {
+	var e *session.Error
+	if !errors.As(err, &e) {
+		n.t.Errorf("refused with %v", err)
+		return
+	}
+	http.Error(w, e.Code, http.StatusTeapot)
 }
 
 func (n *node) as(h http.HandlerFunc) http.HandlerFunc {

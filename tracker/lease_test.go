@@ -34,6 +34,7 @@ type brittle struct {
 	tracks    atomic.Int64 // calls of AgentTrack
 	reads     atomic.Int64 // calls of Latest
 	stuck     atomic.Bool  // Latest answers when nobody waits any more
+	slow      atomic.Bool  // Now looks at the clock after a second
 
 	logging atomic.Pointer[func(batch []session.Access) error] // called before rows of the access log are written
 
@@ -441,6 +442,21 @@ func TestDeadlineEndsByItself(t *testing.T) {
 		ok(w.t, err)
 		if !m.EndedAt.Equal(m.Deadline) || m.EndReason != session.ByDeadline {
 			w.t.Fatalf("ended %v by %s, deadline %v", m.EndedAt, m.EndReason, m.Deadline)
+		}
+	})
+}
+
+// TestDeadlineIsNoOutage: a mission whose deadline comes while the store answers
+// is shown as ended, and not as cut off before.
+func TestDeadlineIsNoOutage(t *testing.T) {
+	const lasts = 10*time.Second + 400*time.Millisecond // the hub looks for outages before it ends missions
+	inWorld(t, lasts, func(w *world) {
+		w.wait(lasts + 2*Interval)
+		if !w.told(w.mission.Deadline, `{"type":"ended","reason":"deadline"`) {
+			w.t.Fatal("the viewer was not told of the end")
+		}
+		if w.told(w.mission.BeganAt, `{"type":"degraded"`) {
+			w.t.Error("the viewer was told of an outage")
 		}
 	})
 }

@@ -165,7 +165,8 @@ func (r *room) known() (session.Known, bool) {
 	return session.Known{Ref: r.ref, Revision: r.mission.Revision, Watched: r.viewers > 0}, true
 }
 
-// watch looks at what passes with time alone.
+// watch looks at what passes with time alone, and tells the agents a count that
+// changed right after they had been told another.
 func (r *room) watch() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -173,7 +174,8 @@ func (r *room) watch() {
 		return
 	}
 	r.expel(r.mission)
-	if r.mission.State == session.Active && !r.showable() {
+	r.tellCount()
+	if r.mission.State == session.Active && time.Since(r.confirmed) >= Interval { // not at the deadline, which also ends a lease
 		r.degrade(storeDown)
 	}
 }

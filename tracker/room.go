@@ -197,10 +197,15 @@ func (r *room) hear(m *Message) {
 			r.refresh()
 		}
 	case Connected:
-		// Of two that open at once on two nodes, one is left.
-		if c := r.agents[m.Agent]; c != nil && c.number < m.Conn {
+		// Of two that open at once on two nodes, one is left. The older one may
+		// have entered after the newer had been announced: it is told again.
+		switch c := r.agents[m.Agent]; {
+		case c == nil:
+		case c.number < m.Conn:
 			delete(r.agents, m.Agent)
 			c.hangUp(closeReplaced, errReplaced.Error())
+		case c.number > m.Conn:
+			r.hub.announce(c.announcement())
 		}
 	}
 }

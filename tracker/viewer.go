@@ -198,7 +198,7 @@ func (r *room) dismiss(v *viewer) {
 // with mu held.
 func (r *room) tellCount() {
 	for _, c := range r.agents {
-		c.send(encodeViewers(r.viewers + r.elsewhere))
+		c.viewers(r.viewers + r.elsewhere)
 	}
 }
 

@@ -66,7 +66,7 @@ func TestHeadersOf64KB(t *testing.T) {
 func TestStreamOutlivesTheBounds(t *testing.T) {
 	const bound = 50 * time.Millisecond
 	w := newWorld(t, func(o *web.Options) {
-		o.LiveEvents = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		o.LiveEvents = streaming(func(rw http.ResponseWriter, r *http.Request) {
 			_ = http.NewResponseController(rw).Flush()
 			past := time.NewTimer(4 * bound)
 			defer past.Stop()

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
 	"ronde/session"
@@ -64,10 +66,15 @@ type instant struct{ time.Time }
 
 var errInstant = errors.New("must be a time as in RFC 3339, with its zone, from 1970 on: 2026-11-21T20:00:00Z; a + is written %2B in a query")
 
-// UnmarshalText reads RFC 3339.
+// UnmarshalText reads RFC 3339 as in a body, with capital letters T and Z:
+// package time would take a comma and other things that it does not know.
 func (i *instant) UnmarshalText(text []byte) error {
-	t, err := time.Parse(time.RFC3339, string(text))
-	if err != nil || t.Unix() < 0 {
+	quoted, err := jsontext.AppendQuote(nil, text)
+	if err != nil {
+		return errInstant
+	}
+	var t time.Time
+	if json.Unmarshal(quoted, &t) != nil || t.Unix() < 0 {
 		return errInstant
 	}
 	i.Time = t

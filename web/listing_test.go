@@ -130,7 +130,8 @@ func TestListRefuses(t *testing.T) {
 		"state=active&state=gone": "invalid:state", "state": "invalid:state",
 		"from=yesterday": "invalid:from", "from=2026-11-21": "invalid:from", "from=2026-11-21T20:00:00": "invalid:from", "from=1795255200": "invalid:from",
 		"from=2026-11-21T20:00:00+01:00": "invalid:from", // the + is a space
-		"from=1969-12-31T23:59:59Z":      "invalid:from", "to=0001-01-01T00:00:00Z": "invalid:to", "to=": "invalid:to",
+		"from=2026-11-21t20:00:00z":      "invalid:from", "from=2026-11-21T20:00:00,5Z": "invalid:from", "from=2026-11-21T2:00:00Z": "invalid:from", "from=2026-11-21T20:00:00%2B24:00": "invalid:from",
+		"from=1969-12-31T23:59:59Z": "invalid:from", "to=0001-01-01T00:00:00Z": "invalid:to", "to=": "invalid:to",
 		"to=2026-13-01T00:00:00Z":                                "invalid:to",
 		"from=2026-11-21T20:00:00Z&to=2026-11-21T20:00:00Z":      "invalid:to",
 		"from=2026-11-21T20:00:00Z&to=2026-11-21T20:00:00.0004Z": "invalid:to",

@@ -374,6 +374,8 @@ func (w *world) provoke(r *web.Route, status string) *answer {
 			key = "foreign"
 		case "acknowledgeNotice":
 			s.path = "/v1/agents/no%20one/notice"
+		case "liveEvents":
+			return refusedStream(w.t, session.ErrNotFound)
 		default:
 			s.path = strings.Replace(s.path, strings.Split(s.path, "/")[3], session.NewID().String(), 1)
 		}
@@ -395,6 +397,8 @@ func (w *world) provoke(r *web.Route, status string) *answer {
 		s.path += "?surprise=1"
 	case "426":
 		return w.call(r.Method, s.path, key, "", append(shake, "Upgrade", "", "Upgrade", "h2c")...)
+	case "429":
+		return refusedStream(w.t, errFull)
 	case "503":
 		return w.provokeUnavailable(r, s, key, shake)
 	}

@@ -226,16 +226,22 @@ func TestChangeMission(t *testing.T) {
 		`{"add_agents":["x"]}`: "invalid:add_agents[0]",
 		`{"add_agents":[{"agent":"badge-92"},{"agent":"b b"}]}`:                          "invalid:add_agents[1].agent",
 		`{"add_agents":[{"agent":"badge-92","alias":"Zoé"}]}`:                            "invalid:add_agents[0].alias",
+		`{"add_agents":[{"agent":"badge-90","alias":"Léa"}]}`:                            "invalid:add_agents[0].alias",
+		`{"add_agents":[{"agent":"badge-90","alias":"!"}]}`:                              "invalid:add_agents[0].alias",
+		`{"add_agents":[{"agent":"b-93","alias":"X"},{"agent":"b-93","alias":"Y"}]}`:     "invalid:add_agents[1].alias",
 		`{"add_agents":[{"agent":"badge-90"}],"relieve_agents":["badge-90"]}`:            "invalid:add_agents[0]",
 		`{"relieve_agents":["badge-90","nobody"]}`:                                       "invalid:relieve_agents[1]",
 		`{"relieve_agents":[17]}`:                                                        "invalid:relieve_agents[0]",
 		`{"ends_at":"2026-11-21T10:00:00Z"}`:                                             "invalid:ends_at",
 		`{"ends_at":"2026-11-29T10:00:00Z"}`:                                             "invalid:ends_at",
 		`{"ends_at":"2026-11-22T04:00:00"}`:                                              "invalid:ends_at",
+		`{"ends_at":"2026-11-22T04:00:00,5Z"}`:                                           "invalid:ends_at",
+		`{"ends_at":"2026-11-22t04:00:00z"}`:                                             "invalid:ends_at",
 		`{"ends_at":"2026-11-22T05:00:00+01:00","relieve_agents":["badge-90","nobody"]}`: "invalid:relieve_agents[1]",
 	} {
 		w.call("PATCH", at, "platform", body).want(422, code)
 	}
+	w.call("PATCH", at, "platform", `{"add_agents":[{"agent":"badge-90","alias":"Zoé"},{"agent":"badge-90"}]}`).want(200, "") // as it is
 	if after := w.call("GET", at, "platform", "").body; string(after) != string(before) {
 		t.Errorf("refused changes changed something:\n%s\n%s", before, after)
 	}

@@ -191,7 +191,7 @@ func (r *Route) refusals(op *huma.Operation) map[int][]string {
 	case AgentSocket, LiveSocket:
 		codes = append(codes, codeOrigin, codeHandshake, codeUpgrade)
 	case LiveEvents:
-		codes = append(codes, codeOrigin, codeToken, codeRevoked)
+		codes = append(codes, codeOrigin, codeToken, codeRevoked, codeNotFound, codeViewers)
 	case API, Stream:
 		if r.Public {
 			break

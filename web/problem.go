@@ -52,6 +52,7 @@ const (
 	codeReason      = "reason_required"
 	codeToken       = "token_invalid"
 	codeRevoked     = "token_revoked"
+	codeViewers     = "too_many_viewers" // of package tracker
 
 	codeMethod      = "method_not_allowed"
 	codeOrigin      = "origin"
@@ -90,6 +91,7 @@ var problems = map[string]problemKind{
 	codeReason:      {http.StatusForbidden, "The mission is over and held: its data are read with an Access-Reason only."},
 	codeToken:       {http.StatusUnauthorized, "The credential is missing, malformed, of another kind or expired."},
 	codeRevoked:     {http.StatusUnauthorized, "The credential was revoked."},
+	codeViewers:     {http.StatusTooManyRequests, "As many as the link allows are watching; ask again after Retry-After."},
 
 	codeMethod:      {http.StatusMethodNotAllowed, "The path knows only other methods; Allow names them."},
 	codeOrigin:      {http.StatusForbidden, "A page of another origin may not connect."},

@@ -40,6 +40,15 @@ func socket(b *builder, r *Route) {
 	})
 }
 
+// failing is a handler that answers with the problem of the error of serve.
+func (s *Server) failing(serve func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := serve(w, r); err != nil {
+			s.fail(w, r, err)
+		}
+	})
+}
+
 // protectSocket checks a handshake as far as a status can tell of it. What is
 // wrong with the token goes on to the handler in the context, because browsers
 // show their page no status: it is told by close code, after the upgrade.

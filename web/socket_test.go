@@ -260,11 +260,42 @@ func TestSocketUpgrades(t *testing.T) {
 	}
 }
 
+// A stream that cannot begin is refused as every request is.
+func TestEventsRefused(t *testing.T) {
+	for _, c := range []struct {
+		err    error
+		status int
+		code   string
+	}{
+		{errFull, 429, "too_many_viewers"},
+		{session.ErrNotFound, 404, "not_found"},
+		{session.ErrRevoked, 401, "token_revoked"},
+		{session.ErrUnavailable, 503, "store_unavailable"},
+	} {
+		a := refusedStream(t, c.err).want(c.status, c.code)
+		if detail, _ := a.json()["detail"].(string); detail == "" {
+			t.Errorf("%s without a detail: %s", c.code, a.body)
+		}
+	}
+}
+
+// errFull is how the tracker refuses one viewer more than a link allows.
+var errFull = &session.Error{Code: "too_many_viewers", Detail: "as many as this link allows are watching"}
+
+// refusedStream asks for an event stream that cannot begin.
+func refusedStream(t *testing.T, err error) *answer {
+	w := newWorld(t, func(o *web.Options) {
+		o.LiveEvents = func(http.ResponseWriter, *http.Request) error { return err }
+	})
+	_, token := w.link(w.mission())
+	return w.connect(web.LiveEvents, nil, []string{"Authorization", "Bearer " + token})
+}
+
 // A stream flushes and sets its own deadlines; the listener's do not cut it.
 func TestEventsStream(t *testing.T) {
 	next := make(chan struct{})
 	w := newWorld(t, func(o *web.Options) {
-		o.LiveEvents = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		o.LiveEvents = streaming(func(rw http.ResponseWriter, r *http.Request) {
 			c := http.NewResponseController(rw)
 			rw.Header().Set("Content-Type", "text/event-stream")
 			for range 2 {

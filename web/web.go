@@ -38,10 +38,12 @@ type Options struct {
 	// AgentSocket, LiveSocket and LiveEvents serve what their routes let
 	// through. They find the outcome of authentication with
 	// session.PrincipalOf; the sockets get requests without a principal too and
-	// tell their peer why by close code. A nil one answers 503.
+	// tell their peer why by close code. The error of LiveEvents is answered as
+	// that of any other route; nothing has been written then. A nil one answers
+	// 503.
 	AgentSocket http.Handler
 	LiveSocket  http.Handler
-	LiveEvents  http.Handler
+	LiveEvents  func(http.ResponseWriter, *http.Request) error
 	// Log gets one line a request, and every failure of ours. Nil discards.
 	Log *slog.Logger
 	// TrustedProxies are the addresses whose X-Forwarded-For is believed.
@@ -78,10 +80,13 @@ func New(o Options) *Server {
 		service:   o.Service,
 		publicURL: origin,
 		secure:    strings.HasPrefix(origin, "https:"),
-		sockets:   map[Kind]http.Handler{AgentSocket: o.AgentSocket, LiveSocket: o.LiveSocket, LiveEvents: o.LiveEvents},
+		sockets:   map[Kind]http.Handler{AgentSocket: o.AgentSocket, LiveSocket: o.LiveSocket},
 		log:       o.Log,
 		proxies:   o.TrustedProxies,
 		version:   o.Version,
+	}
+	if o.LiveEvents != nil {
+		s.sockets[LiveEvents] = s.failing(o.LiveEvents)
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

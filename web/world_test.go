@@ -85,7 +85,7 @@ func (w *world) serve(change ...func(*web.Options)) {
 	w.url = "http://" + w.http.Listener.Addr().String()
 	o := web.Options{
 		Service: w.service, PublicURL: w.url, Log: log, Version: "test",
-		AgentSocket: http.HandlerFunc(stubSocket), LiveSocket: http.HandlerFunc(stubSocket), LiveEvents: http.HandlerFunc(stubSocket),
+		AgentSocket: http.HandlerFunc(stubSocket), LiveSocket: http.HandlerFunc(stubSocket), LiveEvents: streaming(stubSocket),
 	}
 	for _, f := range change {
 		f(&o)
@@ -93,6 +93,14 @@ func (w *world) serve(change ...func(*web.Options)) {
 	w.http.Config = web.NewHTTPServer(web.New(o), log)
 	w.http.Start()
 	w.t.Cleanup(w.http.Close)
+}
+
+// streaming is a handler of event streams that refuses nobody.
+func streaming(h http.HandlerFunc) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		h(w, r)
+		return nil
+	}
 }
 
 // stubSocket stands for the tracker's handlers: it tells what reached it.

@@ -150,7 +150,7 @@ func (a *app) listen(ctx context.Context, registry *prometheus.Registry, hub *tr
 		Service: a.service, PublicURL: a.config.PublicURL,
 		AgentSocket: http.HandlerFunc(hub.ServeAgent),
 		LiveSocket:  http.HandlerFunc(hub.ServeViewer),
-		LiveEvents:  http.HandlerFunc(hub.ServeEvents),
+		LiveEvents:  hub.ServeEvents,
 		Log:         a.log, Version: version, TrustedProxies: a.config.Proxies(),
 	}))
 	// Sockets go before their server: it waits for event streams.
@@ -171,15 +171,16 @@ func listenOn(ctx context.Context, flag, address string) (net.Listener, error) {
 // listenAdvice says what to do about an address that cannot be listened on.
 func listenAdvice(flag, address string, err error) string {
 	_, port, _ := net.SplitHostPort(address)
+	set := fmt.Sprintf("with --%s or, where that cannot be given (make run), %s=HOST:PORT", flag, configs.EnvName(flag))
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Sprintf("see who has the port with: ss -ltnp 'sport = :%s'; stop that, or choose another address with --%s", port, flag)
+		return fmt.Sprintf("see who has the port with: ss -ltnp 'sport = :%s'; stop that, or choose another address %s", port, set)
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Sprintf("ports below 1024 are not for ordinary users: choose a higher one with --%s, behind a proxy, or grant CAP_NET_BIND_SERVICE", flag)
+		return fmt.Sprintf("ports below 1024 are not for ordinary users: choose a higher one %s, behind a proxy, or grant CAP_NET_BIND_SERVICE", set)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Sprintf("no interface of this machine has that address: choose one that `ip address` shows with --%s", flag)
+		return fmt.Sprintf("no interface of this machine has that address: choose one that `ip address` shows %s", set)
 	}
-	return fmt.Sprintf("choose another address with --%s", flag)
+	return "choose another address " + set
 }
 
 // closeListener returns a stopper for a listener that its server may have closed already.

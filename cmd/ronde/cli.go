@@ -29,8 +29,8 @@ names; a flag wins over the environment, the environment over the file.`
 // cli is the command line: the flags that every subcommand takes, and the subcommands.
 //
 // A subcommand is a field with the tag cmd, of a type whose method Run(…) error asks for what it needs by the types of
-// its parameters: context.Context (ended by SIGINT or SIGTERM), configs.Config (the effective settings; a command that
-// does not ask runs whatever the configuration looks like) and streams. What it returns is printed and becomes exit
+// its parameters: context.Context (ended by SIGINT, SIGTERM or SIGHUP), configs.Config (the effective settings; a
+// command that does not ask runs whatever the configuration looks like) and streams. What it returns is printed and becomes exit
 // code 1, or 2 if it is a usageError.
 type cli struct {
 	globalFlags `embed:"" group:"Settings:"`

@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"ronde/configs"
@@ -23,12 +25,16 @@ type demoCmd struct{}
 func (demoCmd) Help() string {
 	return `Serves on the embedded default in a temporary folder, which is removed at the end, and lets simulated agents walk
 made-up missions around Paris over real sockets. It prints the links to open and says what to look for. --store,
---keys, --bus, --data, --checkpoints and --root-secret-file are not used. Stop it with Ctrl-C.
+--keys, --bus, --data, --checkpoints and --root-secret-file must make sense, as everywhere, and are not used. Stop it
+with Ctrl-C; it also ends with its terminal, or once nobody reads what it prints. Only a signal that leaves no time for
+it (SIGKILL, or SIGQUIT, which prints where every goroutine is) leaves the folder behind, ronde-demo-* among the
+temporary files.
 
 Examples:
 
     ronde demo
-    ronde demo --listen 127.0.0.1:8000 --ops-listen 127.0.0.1:9000`
+    ronde demo --listen 127.0.0.1:8000 --ops-listen 127.0.0.1:9000
+    RONDE_LISTEN=127.0.0.1:8000 RONDE_OPS_LISTEN=127.0.0.1:9000 make run`
 }
 
 // story is one mission of the demo.
@@ -58,18 +64,19 @@ var stories = []story{
 
 // takeBreaks lets an agent work and pause by turns.
 func takeBreaks(ctx context.Context, p *phone) {
-	for p.OnDuty(ctx) == nil {
-		sleep(ctx, 30*time.Second)
+	const turn = 30 * time.Second
+	for p.OnDuty(ctx) == nil && sleep(ctx, turn) {
 		p.Pause(time.Time{})
-		sleep(ctx, 30*time.Second)
+		if !sleep(ctx, turn) {
+			return
+		}
 		p.Resume()
 	}
 }
 
 // endSoon ends the mission a while after it began.
 func endSoon(ctx context.Context, p *phone) {
-	if p.OnDuty(ctx) == nil {
-		sleep(ctx, 90*time.Second)
+	if p.OnDuty(ctx) == nil && sleep(ctx, 90*time.Second) {
 		p.End(time.Time{})
 	}
 }
@@ -87,11 +94,34 @@ func (demoCmd) Run(ctx context.Context, c configs.Config, s streams) (err error)
 	if err := a.start(ctx); err != nil {
 		return err
 	}
-	demo := &demo{app: a, out: s.out, platform: &session.Principal{Role: session.Platform, Tenant: "demo", Subject: session.NewID()}}
-	if err = demo.prepare(ctx); err == nil {
-		err = demo.run(ctx)
+	signal.Ignore(syscall.SIGPIPE) // it would end the process before the folder is removed
+	read, unread := context.WithCancelCause(ctx)
+	defer unread(nil)
+	demo := &demo{
+		app: a, out: printer{s.out, unread},
+		platform: &session.Principal{Role: session.Platform, Tenant: "demo", Subject: session.NewID()},
+	}
+	if err = demo.prepare(read); err == nil {
+		err = demo.run(read)
+	}
+	if read.Err() != nil && ctx.Err() == nil {
+		err = context.Cause(read)
 	}
 	return errors.Join(err, a.stop())
+}
+
+// printer is where the demo prints. It says so when that is no longer possible.
+type printer struct {
+	io.Writer
+	failed context.CancelCauseFunc
+}
+
+func (p printer) Write(b []byte) (int, error) {
+	n, err := p.Writer.Write(b)
+	if err != nil {
+		p.failed(fmt.Errorf("the demo ends, because what it prints cannot be written: %w", err))
+	}
+	return n, err
 }
 
 // demoLogger keeps what is usual out of the way of what the demo prints.

@@ -14,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 	"go.yaml.in/yaml/v4"
 
+	"ronde/configs"
 	"ronde/session"
 	"ronde/session/postgres"
 	"ronde/session/postgres/pgtest"
@@ -46,6 +47,37 @@ func TestComposeHealthcheck(t *testing.T) {
 	check(t, a.stop())
 	if healthy(a.ops.Addr().String()) == nil {
 		t.Error("a node that is gone is taken for healthy")
+	}
+}
+
+// TestUnitSettings makes the configuration as the unit says, and finds in it all
+// that the unit's node has: a doctor which is given that file examines that node.
+func TestUnitSettings(t *testing.T) {
+	unit := shipped(t, "ronde.service")
+	var command string
+	for line := range strings.Lines(unit) {
+		if words, ok := strings.CutPrefix(line, "#     sed "); ok {
+			command = "sed " + words
+		}
+		if strings.HasPrefix(line, "Environment=") {
+			t.Errorf("the doctor does not see %s", line)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "ronde.yaml")
+	sh := exec.CommandContext(t.Context(), "sh", "-c", replace(t, command, "/etc/ronde/ronde.yaml", file))
+	sh.Dir = filepath.Join("..", "..", "configs")
+	if out, err := sh.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	c, err := configs.Load(configs.Sources{File: file})
+	check(t, err)
+	if c.Data != "/var/lib/ronde" || c.RootSecretFile != "/etc/ronde/root.secret" {
+		t.Errorf("data %q, root secret %q", c.Data, c.RootSecretFile)
+	}
+	for _, command := range []string{"ronde serve", "ronde doctor"} {
+		if !strings.Contains(unit, command+" --config /etc/ronde/ronde.yaml") {
+			t.Errorf("%s reads another file", command)
+		}
 	}
 }
 

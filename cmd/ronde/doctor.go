@@ -93,6 +93,7 @@ type doctor struct {
 	drift    *time.Duration     // how far the database's clock is ahead of this process's; nil: unknown
 	known    uuid.UUID          // the keyring that the store was sealed with
 	erased   int64              // the last tombstone that the store has carried out
+	unmade   string             // the embedded database, if there is none yet
 	ring     session.Keyring    // nil unless it opened
 	running  bool               // a Ronde listens where --listen says
 	fds      uint64             // open files that the running node may have; 0: unknown

@@ -133,6 +133,10 @@ func (d *doctor) checkFiles(context.Context) finding {
 func (d *doctor) checkListen(ctx context.Context) finding {
 	f, ronde := d.checkPort(ctx, "listen", d.config.Listen, "/v1/openapi.json", `"title":"Ronde"`)
 	d.running = ronde
+	if ronde && d.unmade != "" {
+		return broken("listen", "give the doctor what that node has: the same flags, environment and --config, and the same user",
+			"a Ronde serves at %s, and not with these settings: there is no %s", d.config.Listen, d.unmade)
+	}
 	return f
 }
 

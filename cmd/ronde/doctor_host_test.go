@@ -106,6 +106,15 @@ func TestDoctorListen(t *testing.T) {
 		want("listen", verdictFail, "not by a Ronde")
 }
 
+// TestDoctorOfAnother: a doctor that was not given what the running node has does
+// not call that node's installation sound.
+func TestDoctorOfAnother(t *testing.T) {
+	a := startConfigured(t, embedded(filepath.Join(t.TempDir(), "data")))
+	here := []string{"--public-url", a.config.PublicURL, "--idle", "0s", "--listen", a.public.Addr().String(), "--ops-listen", a.ops.Addr().String()}
+	diagnose(t, append(here, "--data", a.config.Data)...).want("listen", verdictOK, "a Ronde serves")
+	diagnose(t, append(here, "--data", t.TempDir())...).want("listen", verdictFail, "not with these settings", "ronde.db", "--config")
+}
+
 // TestDoctorSaysWhatANodeLacks: a node that runs and is not ready says why.
 func TestDoctorSaysWhatANodeLacks(t *testing.T) {
 	server := pgtest.StartPrivate(t)

@@ -31,6 +31,7 @@ func (d *doctor) checkStore(ctx context.Context) finding {
 	r, err := sqlite.Inspect(ctx, path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		d.unmade = path
 		return healthy("store", "%s will be made at the first start", path)
 	case err != nil:
 		return broken("store", "restore a backup, or name another file with --store", "%v", err)
@@ -48,7 +49,7 @@ func (d *doctor) checkPostgres(ctx context.Context) finding {
 	r, err := postgres.Inspect(ctx, d.config.Store)
 	after := d.now()
 	if err != nil {
-		return broken("store", "is it up, and do host, port, name, user, password and pg_hba.conf agree with --store?", "%v", err)
+		return broken("store", unreachableStore, "%v", err)
 	}
 	d.database = &r
 	d.known, d.erased = r.KeyringID, r.LastErasure

@@ -36,11 +36,17 @@ func openStore(ctx context.Context, c configs.Config, now func() time.Time) (ses
 		return s, nil
 	}
 	s, err := postgres.Open(ctx, c.Store, postgres.Options{Writers: postgresWriters})
+	if errors.Is(err, session.ErrUnavailable) {
+		return nil, fmt.Errorf("--store: %w; %s", err, unreachableStore)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("--store: %w", err)
 	}
 	return s, nil
 }
+
+// unreachableStore is what to look at if PostgreSQL does not let us in.
+const unreachableStore = "is it up, and do host, port, name, user, password and pg_hba.conf agree with --store?"
 
 // postgresWriters is how many transactions of pings run at once. More would make the batches smaller, and each commit
 // costs the database the same.

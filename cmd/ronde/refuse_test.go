@@ -67,7 +67,8 @@ func taken(t *testing.T) (address, port string) {
 func TestStartSaysWhoHasThePort(t *testing.T) {
 	address, port := taken(t)
 	for _, flag := range []string{"--listen", "--ops-listen"} {
-		refuses(t, []string{"--data", t.TempDir(), flag, address}, flag+" "+address, "ss -ltnp 'sport = :"+port+"'", "choose another")
+		refuses(t, []string{"--data", t.TempDir(), flag, address}, flag+" "+address, "ss -ltnp 'sport = :"+port+"'", "choose another",
+			flag+" or", configs.EnvName(strings.TrimPrefix(flag, "--"))+"=HOST:PORT")
 	}
 	refuses(t, []string{"--data", t.TempDir(), "--listen", "192.0.2.1:1"}, "--listen 192.0.2.1:1", "ip address")
 }
@@ -186,4 +187,11 @@ func execSQLite(t *testing.T, path, statement string) {
 	_, err = db.Exec(statement)
 	check(t, err)
 	check(t, db.Close())
+}
+
+// TestUnreachableStoreHelps: a database that does not answer is no riddle.
+func TestUnreachableStoreHelps(t *testing.T) {
+	data := served(t)
+	refuses(t, []string{"--data", data, "--store", "postgres://ronde@127.0.0.1:1/ronde", "--root-secret-file", filepath.Join(data, "root.secret")},
+		"--store", "connection refused", unreachableStore)
 }

@@ -52,19 +52,3 @@ func (s *Store) SavedProgress(ctx context.Context, tenant string, id uuid.UUID) 
 	})
 	return saved, err
 }
-
-// nextConnection is a number whose last ten decimals are a sequence's, below how
-// often the clock has counted ten seconds. A standby that takes over, or a
-// backup, sets the sequence back, and a clock is set back by a little now and
-// then: by either alone, for as long, an agent's older connection would win over
-// the newer. Together they rise from the next ten seconds on in the first case,
-// and in the second unless ten seconds are full in between.
-const nextConnection = `SELECT (ronde_ms(ronde_now()) / 10000) * 10000000000 + nextval('connections') % 10000000000`
-
-// NextConnection implements session.Store.
-func (s *Store) NextConnection(ctx context.Context) (n int64, err error) {
-	ctx, cancel := s.bound(ctx)
-	defer cancel()
-	err = s.pool.QueryRow(ctx, nextConnection).Scan(&n)
-	return n, storeError(err)
-}

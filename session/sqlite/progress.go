@@ -46,14 +46,3 @@ func (s *Store) SavedProgress(ctx context.Context, tenant string, id uuid.UUID) 
 	})
 	return saved, err
 }
-
-// NextConnection returns the microsecond or, if that one is taken, the next:
-// whoever has the file open is on one machine and has one clock.
-func (s *Store) NextConnection(context.Context) (int64, error) {
-	for {
-		last := s.connections.Load()
-		if next := max(last+1, s.clock().UnixMicro()); s.connections.CompareAndSwap(last, next) {
-			return next, nil
-		}
-	}
-}

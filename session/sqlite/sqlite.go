@@ -25,7 +25,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"ronde/session"
@@ -36,8 +35,6 @@ type Store struct {
 	clock   func() time.Time
 	writer  *writer
 	readers *sql.DB
-
-	connections atomic.Int64 // the last one's number
 }
 
 var _ session.Store = (*Store)(nil)

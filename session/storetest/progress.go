@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"slices"
-	"sync"
 	"time"
 
 	"ronde/session"
@@ -96,37 +95,4 @@ func testProgressGoes(w *world) {
 	w.settle(other)
 	w.clock(other.Deadline.Add(-time.Second))
 	w.saved(other)
-}
-
-// testConnections: numbers rise, whoever asks.
-func testConnections(w *world) {
-	const n = 200
-	numbers := make([][]int64, 4)
-	var wg sync.WaitGroup
-	for i := range numbers {
-		wg.Go(func() {
-			for range n {
-				number, err := w.Store.NextConnection(w.Context())
-				if err != nil {
-					w.Errorf("next connection: %v", err)
-				}
-				numbers[i] = append(numbers[i], number)
-			}
-		})
-	}
-	wg.Wait()
-	all := slices.Concat(numbers...)
-	slices.Sort(all)
-	if got := len(slices.Compact(all)); got != len(numbers)*n {
-		w.Errorf("%d different numbers of %d", got, len(numbers)*n)
-	}
-	for _, list := range numbers {
-		if !slices.IsSorted(list) {
-			w.Errorf("numbers do not rise: %v", list)
-		}
-	}
-	last, err := w.Store.NextConnection(w.Context())
-	if w.ok(err); last <= all[len(all)-1] {
-		w.Errorf("number %d after %d", last, all[len(all)-1])
-	}
 }

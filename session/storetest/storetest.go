@@ -103,7 +103,6 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		{"Latest", testLatest},
 		{"SaveProgress", testSaveProgress},
 		{"ProgressGoes", testProgressGoes},
-		{"Connections", testConnections},
 
 		{"Cancelled", testCancelled},
 		{"UpdatesSerialise", testUpdatesSerialise},

@@ -43,12 +43,7 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
--- Connections of agents are numbered in the order in which they come, on
--- whichever node. A sequence does that without a transaction to wait for.
-CREATE SEQUENCE connections;
-
 GRANT SELECT, DELETE ON progress TO ronde_app;
-GRANT USAGE ON SEQUENCE connections TO ronde_app;
 GRANT SELECT, INSERT, UPDATE ON progress TO ronde_judge;
 
 RESET ROLE;
