@@ -48,7 +48,12 @@ func (r *rig) reconnects(viewers, missions int) time.Duration {
 	for i := range viewers {
 		s := &sink{header: http.Header{}, seen: make(chan struct{})}
 		req := httptest.NewRequestWithContext(session.WithPrincipal(ctx, viewerOf(plans[i%missions], session.ProfileExact), nil), http.MethodGet, "/events", nil)
-		open.Go(func() { r.hub.ServeEvents(s, req) })
+		open.Go(func() {
+			if err := r.hub.ServeEvents(s, req); err != nil {
+				r.t.Error(err)
+				s.once.Do(func() { close(s.seen) })
+			}
+		})
 		first.Go(func() { <-s.seen })
 	}
 	first.Wait()
