@@ -172,7 +172,7 @@ func TestCheckFindsPlantedRows(t *testing.T) {
 			"INSERT INTO archive SELECT '" + id + "', agent, slot, at, sealed FROM positions LIMIT 2",
 		},
 		"acknowledgements": {
-			"INSERT INTO notices VALUES ('acme', 1, 'x', 0)",
+			"INSERT INTO notices (tenant, version, text, published_at) VALUES ('acme', 1, 'x', 0)",
 			fmt.Sprintf("INSERT INTO acknowledgements VALUES ('acme', 'badge-9', 1, %d)", old),
 		},
 		"mission_records": {fmt.Sprintf("UPDATE missions SET ended_at = %d, expires_on = '2021-01-01'", old)},
