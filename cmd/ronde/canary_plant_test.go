@@ -20,7 +20,7 @@ import (
 // plant writes the canary into each kind of place of an installation that is stopped, as a program would.
 func (c *canary) plant() {
 	c.t.Helper()
-	c.testApp.app.log.Error("planted", "latitude", canaryLatitude)
+	c.app.log.Error("planted", "latitude", canaryLatitude)
 	o := ronde(c.t, "config", "--data", c.config.Data, "--operator-name", fmt.Sprint("at ", canaryLongitude))
 	c.outputs["config, planted"] = o.out
 	registry := prometheus.NewRegistry()
