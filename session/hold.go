@@ -203,15 +203,15 @@ func (s *Service) HeldTrack(ctx context.Context, m *Mission, h *Hold, agent stri
 		}
 		return s.AgentTrack(ctx, m, agent, after, limit)
 	}
+	rows, err := s.Store.HeldTrack(ctx, *h, agent, after, limit)
+	if err != nil || len(rows) == 0 { // of a track without positions there is no salt either, and yet it is not gone
+		return nil, err
+	}
 	salt, err := s.Sealer.ring.HoldSalt(ctx, h.ID, false)
 	if err != nil {
 		return nil, err
 	}
 	key, err := newHoldKey(s.Sealer.root, salt, m, h.ID)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := s.Store.HeldTrack(ctx, *h, agent, after, limit)
 	if err != nil {
 		return nil, err
 	}

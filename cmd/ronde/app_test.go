@@ -226,6 +226,25 @@ func (a *testApp) link(mission, profile string) string {
 	return a.call(201, "POST", "/v1/missions/"+mission+"/links", object{"profile": profile})["token"].(string)
 }
 
+// metrics returns the node's metrics.
+func (a *testApp) metrics() []byte {
+	a.t.Helper()
+	return scrape(a.t, "http://"+a.ops.Addr().String()+"/metrics")
+}
+
+// scrape returns what a listener for operators says.
+func scrape(t *testing.T, url string) []byte {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	check(t, err)
+	resp, err := http.DefaultClient.Do(req)
+	check(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	check(t, err)
+	return body
+}
+
 // track returns the whole stored track of a mission.
 func (a *testApp) track(mission string) (items []object) {
 	a.t.Helper()
