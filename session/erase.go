@@ -19,10 +19,16 @@ const listPage = 50
 //
 // ErrNotFound for an agent of whom nothing is stored. ErrOnDuty while the agent
 // is on a mission that is not over: relieve them first, or end it.
-// why, which may be empty, goes into the access log.
+// why, which is empty or a reason, goes into the access log; ErrInvalid if it is
+// neither.
 func (s *Service) EraseAgent(ctx context.Context, p *Principal, agent, why string) (Erasure, error) {
 	if p.Role != Platform {
 		return Erasure{}, ErrForbidden
+	}
+	if why != "" {
+		if err := ValidateReason("reason", why); err != nil {
+			return Erasure{}, err
+		}
 	}
 	if !agentName.MatchString(agent) {
 		return Erasure{}, ErrNotFound

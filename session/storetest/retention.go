@@ -278,7 +278,7 @@ func (p *sweepWorld) killedAt(step int, after bool) bool {
 	if later.ID != old.ID {
 		p.Fatal("a hold that stands was not extended")
 	}
-	_, err := p.service.ReleaseHold(p.Context(), p.staff(), over.ID)
+	_, err := p.service.ReleaseHold(p.Context(), p.staff(), over.ID, "")
 	p.ok(err)
 
 	k := &killer{at: step, after: after}
@@ -498,7 +498,7 @@ func testAnonymous(p *sweepWorld) {
 	if p.read(m).Reference == "" {
 		p.Error("a mission that is held was made anonymous")
 	}
-	_, err := p.service.ReleaseHold(p.Context(), p.staff(), m.ID)
+	_, err := p.service.ReleaseHold(p.Context(), p.staff(), m.ID, "")
 	p.ok(err)
 	p.clock(p.now.Add(time.Hour))
 	p.sweep()
@@ -554,7 +554,7 @@ func testOverdue(p *sweepWorld) {
 			m := p.ended(5, 5, "badge-1")
 			p.hold(m, 5)
 			p.sweep()
-			_, err := p.service.ReleaseHold(p.Context(), p.staff(), m.ID)
+			_, err := p.service.ReleaseHold(p.Context(), p.staff(), m.ID, "")
 			p.ok(err)
 			p.clock(p.now.Add(session.TidyingSlack))
 		}},
