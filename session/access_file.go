@@ -104,30 +104,19 @@ func (e *accessExport) write(ctx context.Context, v *AccessVerifier) error {
 // writeCheckpoints writes all checkpoints, or for a tenant the newest.
 func (e *accessExport) writeCheckpoints(ctx context.Context, v *AccessVerifier) error {
 	last := ""
-	for after := int64(0); ; {
-		page, err := e.source.AccessCheckpoints(ctx, after, atOnce)
+	err := eachCheckpoint(ctx, e.source, 1, func(note string) error {
+		c, err := v.Open(note)
 		if err != nil {
-			return err
+			return fmt.Errorf("%w: run ronde audit verify", err)
 		}
-		for _, text := range page {
-			c, err := v.Open(text)
-			if err != nil {
-				return fmt.Errorf("%w: run ronde audit verify", err)
-			}
-			e.newest, after, last = c, c.Size, text
-			if e.tenant != "" {
-				continue
-			}
-			if err := e.lines.Encode(fileLine{Checkpoint: text}); err != nil {
-				return err
-			}
+		e.newest, last = c, note
+		if e.tenant != "" {
+			return nil
 		}
-		if len(page) < atOnce {
-			break
-		}
-	}
-	if e.tenant == "" || last == "" {
-		return nil
+		return e.lines.Encode(fileLine{Checkpoint: note})
+	})
+	if err != nil || e.tenant == "" || last == "" {
+		return err
 	}
 	return e.lines.Encode(fileLine{Checkpoint: last})
 }
@@ -190,7 +179,7 @@ type AccessFile struct {
 	Tenant string // whose part it is; "": the whole log
 	Key    string // that it says signed its checkpoints
 
-	checkpoints []string
+	checkpoints []StoredCheckpoint
 	rows        []LoggedAccess
 	hashes      map[int64]tlog.Hash // of leaves, by index
 	proofs      [][]tlog.Hash       // of a tenant's rows
@@ -236,7 +225,7 @@ func (f *AccessFile) add(line *fileLine, first bool) error {
 		}
 		f.Key, f.Tenant = line.Key, line.Tenant
 	case line.Checkpoint != "":
-		f.checkpoints = append(f.checkpoints, line.Checkpoint)
+		f.checkpoints = append(f.checkpoints, StoredCheckpoint{Size: int64(len(f.checkpoints)), Note: line.Checkpoint})
 	case line.Leaf == nil || *line.Leaf < 0:
 		return errors.New("it is neither a checkpoint nor a row")
 	case line.Row == nil && line.Hash == nil:
