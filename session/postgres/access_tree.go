@@ -148,6 +148,6 @@ func (s *Store) AccessCheckpoints(ctx context.Context, from int64, limit int) ([
 func (s *Store) PurgeAccess(ctx context.Context, limit int) (n int, err error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	err = s.pool.QueryRow(ctx, "SELECT ronde_purge_access($1)", limit).Scan(&n)
+	err = s.pool.QueryRow(ctx, "SELECT ronde_purge_access($1, $2)", session.AccessMonths, limit).Scan(&n)
 	return n, storeError(err)
 }
