@@ -39,7 +39,7 @@ func (s *Service) Record(ctx context.Context, p *Principal, a Access) error {
 		}
 	}
 	// One bad row would take its whole batch with it.
-	if !slices.Contains(AccessActions(), a.Action) {
+	if !slices.Contains(accessActions, a.Action) {
 		return ErrInvalid.At("action").Because("is none that the access log records")
 	}
 	for field, text := range map[string]string{"reason": a.Why, "agent": a.Agent} {
