@@ -168,11 +168,9 @@ func (s *Service) destroySaltsOf(ctx context.Context, t Tombstone) error {
 
 // destroyHoldSaltsOf destroys the salts of the copies of a tenant's holds.
 func (s *Service) destroyHoldSaltsOf(ctx context.Context, tenant string) error {
-	for after := uuid.Nil; ; {
-		page, err := s.Store.Missions(ctx, tenant, MissionFilter{}, after, listPage)
-		if err != nil || len(page) == 0 {
-			return err
-		}
+	return eachPage(listPage, func(after uuid.UUID) ([]*Mission, error) {
+		return s.Store.Missions(ctx, tenant, MissionFilter{}, after, listPage)
+	}, idOfMission, func(page []*Mission) error {
 		ids := make([]uuid.UUID, len(page))
 		for i, m := range page {
 			ids[i] = m.ID
@@ -186,8 +184,8 @@ func (s *Service) destroyHoldSaltsOf(ctx context.Context, tenant string) error {
 				return err
 			}
 		}
-		after = ids[len(ids)-1]
-	}
+		return nil
+	})
 }
 
 // erasedFrom tells this node, and through it the others, of a mission whose
