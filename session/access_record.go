@@ -153,18 +153,3 @@ func (w *AccessWriter) close(b *recordBatch) {
 		w.open = nil
 	}
 }
-
-// purgeAccessAtOnce is how many rows of the access log one transaction removes.
-const purgeAccessAtOnce = 5_000
-
-// PurgeAccess removes the rows of the access log that are AccessMonths old, of all
-// tenants, and returns how many. It is safe on all nodes at once.
-func (s *Service) PurgeAccess(ctx context.Context) (int, error) {
-	for purged := 0; ; {
-		n, err := s.Store.PurgeAccess(ctx, purgeAccessAtOnce)
-		purged += n
-		if err != nil || n < purgeAccessAtOnce {
-			return purged, err
-		}
-	}
-}

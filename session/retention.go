@@ -83,8 +83,12 @@ type Swept struct {
 	Recorded     int // rows of the access log
 }
 
-// sweepAtOnce is how many objects one step asks the store for at a time.
-const sweepAtOnce = 100
+const (
+	// sweepAtOnce is how many objects one step asks the store for at a time.
+	sweepAtOnce = 100
+	// purgeAtOnce is how many small rows one transaction removes.
+	purgeAtOnce = 1_000
+)
 
 // Sweep removes whatever has outlived its limit. It is safe on all nodes at once
 // and can be stopped anywhere: the next one goes on. Copies of holds come first;
@@ -92,31 +96,32 @@ const sweepAtOnce = 100
 // those that depend on it, and the errors are joined.
 func (s *Service) Sweep(ctx context.Context) (done Swept, err error) {
 	var failed []error
-	step := func(name string, n *int, do func(ctx context.Context) (int, error)) bool {
-		count, err := do(ctx)
-		*n += count
+	succeeds := func(name string, err error) bool {
 		if err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", name, err))
 		}
 		return err == nil
 	}
+	step := func(name string, n *int, do func(ctx context.Context) (int, error)) bool {
+		count, err := do(ctx)
+		*n += count
+		return succeeds(name, err)
+	}
 	step("close missions", &done.Closed, s.CloseDue)
 	step("trim tracks", &done.Trimmed, s.trimOverfull)
-	if before, err := s.claim(ctx, &done); err != nil {
-		failed = append(failed, err)
-	} else if step("destroy salts", &done.Salts, func(ctx context.Context) (int, error) { return s.destroySalts(ctx, before) }) {
-		step("remove positions", new(int), func(ctx context.Context) (int, error) { return 0, s.purgePositions(ctx, before) })
+	before, err := s.claim(ctx, &done)
+	if succeeds("claim the days that are over", err) &&
+		step("destroy salts", &done.Salts, func(ctx context.Context) (int, error) { return s.destroySalts(ctx, before) }) {
+		succeeds("remove positions", s.purgePositions(ctx, before))
 	}
 	step("remove locations", &done.Locations, s.Store.PurgeLocations)
 	step("delete held copies", &done.Deleted, s.deleteHeld)
 	step("make records anonymous", &done.Anonymized, repeated(s.Store.AnonymizeMissions, sweepAtOnce))
 	step("remove acknowledgements", &done.Acknowledged, repeated(s.Store.PurgeAcknowledgements, purgeAtOnce))
-	step("remove receipts", &done.Receipts, s.PurgeReceipts)
-	step("shorten the access log", &done.Recorded, s.PurgeAccess)
+	step("remove receipts", &done.Receipts, repeated(s.Store.PurgeReceipts, purgeAtOnce))
+	step("shorten the access log", &done.Recorded, repeated(s.Store.PurgeAccess, accessAtOnce))
 	if done != (Swept{}) {
-		step("record the sweep", new(int), func(ctx context.Context) (int, error) {
-			return 0, s.Record(ctx, nil, Access{Action: AccessRetentionSweep})
-		})
+		succeeds("record the sweep", s.Record(ctx, nil, Access{Action: AccessRetentionSweep}))
 	}
 	return done, errors.Join(failed...)
 }
@@ -143,7 +148,7 @@ func (s *Service) claim(ctx context.Context, done *Swept) (Day, error) {
 	}
 	s.Sealer.expire(DayOf(now))
 	if _, err := s.Store.ClaimDays(ctx); err != nil {
-		return 0, fmt.Errorf("claim the days that are over: %w", err)
+		return 0, err
 	}
 	// One that cannot be copied now keeps its day, and those after it, alone.
 	copied, copyErr := s.CopyHolds(ctx)
@@ -151,11 +156,7 @@ func (s *Service) claim(ctx context.Context, done *Swept) (Day, error) {
 	if copyErr != nil {
 		s.Log.Warn("hold_not_copied", "copied", copied, "error", copyErr)
 	}
-	before, err := s.Store.ClaimDays(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("claim the days that are over: %w", err)
-	}
-	return before, nil
+	return s.Store.ClaimDays(ctx)
 }
 
 func (s *Service) purgePositions(ctx context.Context, before Day) error {
