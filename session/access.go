@@ -12,18 +12,19 @@ import (
 )
 
 // Access is one line of the access log: who did what, when and why. It names
-// agents by pseudonym, and never holds a coordinate or a token.
+// agents by pseudonym, and never holds a coordinate or a token. Its form in JSON is
+// that of an exported log.
 type Access struct {
-	ID      uuid.UUID    // set by the store if zero
-	At      time.Time    // set by the store, from its clock
-	Tenant  string       // "": what concerns the whole installation
-	Role    Role         // who; "": Ronde itself, at a deadline or in a sweep
-	Subject uuid.UUID    // the API key, agent token or link; zero for Ronde itself
-	Action  AccessAction // what
-	Mission uuid.UUID    // zero: none
-	Agent   string       // Service.Pseudonym of the agent concerned or acting; "": none
-	Object  uuid.UUID    // the link, hold or API key concerned; zero: none
-	Why     string       // the reason given, where one is required
+	ID      uuid.UUID    `json:"id"`      // set by the store if zero
+	At      time.Time    `json:"at"`      // set by the store, from its clock
+	Tenant  string       `json:"tenant"`  // "": what concerns the whole installation
+	Role    Role         `json:"role"`    // who; "": Ronde itself, at a deadline or in a sweep
+	Subject uuid.UUID    `json:"subject"` // the API key, agent token or link; zero for Ronde itself
+	Action  AccessAction `json:"action"`  // what
+	Mission uuid.UUID    `json:"mission"` // zero: none
+	Agent   string       `json:"agent"`   // Service.Pseudonym of the agent concerned or acting; "": none
+	Object  uuid.UUID    `json:"object"`  // the link, hold or API key concerned; zero: none
+	Why     string       `json:"why"`     // the reason given, where one is required
 }
 
 // AccessMonths is for how many months a row of the access log is kept.

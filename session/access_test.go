@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -255,6 +256,36 @@ func TestLeafHashForm(t *testing.T) {
 	const want = "R620GNFR+x0ORXfOqLhIy55Ey7hrZHc3veuAmXguR9E="
 	if got := a.LeafHash().String(); got != want {
 		t.Errorf("leaf %s, want %s", got, want)
+	}
+}
+
+// TestAccessFileForm holds the form of a row in an exported log, which is read for
+// as long as anybody keeps one.
+func TestAccessFileForm(t *testing.T) {
+	const line = `{"leaf":0,"hash":"R620GNFR+x0ORXfOqLhIy55Ey7hrZHc3veuAmXguR9E=","row":{"salt":"BwcHBwcHBwcHBwcHBwcHBw==",` +
+		`"id":"01a212f5-db89-7731-9181-9f0d1c77a56c","at":"2026-11-21T19:00:00Z","tenant":"acme","role":"operator",` +
+		`"subject":"00000000-0000-0000-0000-000000000000","action":"track.read","mission":"00000000-0000-0000-0000-000000000000",` +
+		`"agent":"a","object":"00000000-0000-0000-0000-000000000000","why":"w"}}` + "\n"
+	signer, err := session.NewAccessSigner(session.NewRootSecret(), session.NewID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkpoint, err := json.Marshal(map[string]string{"checkpoint": sign(t, signer)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := `{"format":"ronde access log 1","key":"` + signer.Key() + `"}` + "\n" + string(checkpoint) + "\n" + line
+	file, err := session.ReadAccessFile(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rows, err := file.AccessRows(t.Context(), 0, 2); err != nil || len(rows) != 1 || !reflect.DeepEqual(rows[0], logged()) {
+		t.Errorf("rows %+v, %v; want %+v", rows, err, logged())
+	}
+	var again strings.Builder
+	n, err := session.ExportAccessLog(t.Context(), file, &signer.AccessVerifier, "", &again)
+	if err != nil || n != 1 || again.String() != text {
+		t.Errorf("%d rows, %v:\n%s\nwant\n%s", n, err, again.String(), text)
 	}
 }
 

@@ -19,6 +19,16 @@ type AccessSource interface {
 	AccessCheckpoints(ctx context.Context, from int64, limit int) ([]StoredCheckpoint, error)
 }
 
+// leafHashes returns the hashes of the leaves from one on, and before another, by
+// their indexes. Those that are missing are left out.
+func leafHashes(ctx context.Context, source AccessSource, from, to int64) (map[int64]tlog.Hash, error) {
+	indexes := make([]int64, 0, to-from)
+	for leaf := from; leaf < to; leaf++ {
+		indexes = append(indexes, tlog.StoredHashIndex(0, leaf))
+	}
+	return source.AccessHashes(ctx, indexes)
+}
+
 // eachCheckpoint calls do for the checkpoints of a source in the order of their
 // sizes, from that one on.
 func eachCheckpoint(ctx context.Context, source AccessSource, from int64, do func(note string) error) error {
@@ -186,17 +196,13 @@ func (c *verification) readHashes(ctx context.Context) error {
 	c.leaves = make([]leafState, c.size)
 	for from := int64(0); from < c.size; from += atOnce {
 		to := min(from+atOnce, c.size)
-		indexes := make([]int64, 0, to-from)
-		for leaf := from; leaf < to; leaf++ {
-			indexes = append(indexes, tlog.StoredHashIndex(0, leaf))
-		}
-		found, err := c.source.AccessHashes(ctx, indexes)
+		found, err := leafHashes(ctx, c.source, from, to)
 		if err != nil {
 			return err
 		}
-		for i, index := range indexes {
-			l := &c.leaves[from+int64(i)]
-			l.stored, l.hashed = found[index]
+		for leaf := from; leaf < to; leaf++ {
+			l := &c.leaves[leaf]
+			l.stored, l.hashed = found[tlog.StoredHashIndex(0, leaf)]
 		}
 	}
 	return nil
