@@ -71,16 +71,17 @@ type Overdue struct {
 
 // Swept is what a sweep did.
 type Swept struct {
-	Closed       int // missions past their deadline
-	Copied       int // holds whose copy became whole
-	Salts        int // destroyed
-	Trimmed      int // missions cut down to the newest positions that they may keep
-	Locations    int // latest positions and saved progress of nobody located
-	Deleted      int // copies of holds that have ended
-	Anonymized   int // mission records
-	Acknowledged int // acknowledgements of former agents
-	Receipts     int
-	Recorded     int // rows of the access log
+	Closed       int `json:"closed_missions"`          // past their deadline
+	Copied       int `json:"copied_holds"`             // whose copy became whole
+	Salts        int `json:"destroyed_salts"`          // of days that are over
+	Trimmed      int `json:"trimmed_missions"`         // to the newest positions that they may keep
+	Locations    int `json:"removed_locations"`        // latest positions and saved progress of nobody located
+	Deleted      int `json:"deleted_holds"`            // copies of those that have ended
+	Anonymized   int `json:"anonymous_missions"`       // records
+	Acknowledged int `json:"removed_acknowledgements"` // of former agents
+	Receipts     int `json:"removed_receipts"`
+	Recorded     int `json:"removed_access_log_rows"`
+	Tombstones   int `json:"removed_tombstones"` // older than any backup may be
 }
 
 const (
@@ -93,7 +94,8 @@ const (
 // Sweep removes whatever has outlived its limit. It is safe on all nodes at once
 // and can be stopped anywhere: the next one goes on. Copies of holds come first;
 // salts go before the positions that they sealed. A step that fails holds up only
-// those that depend on it, and the errors are joined.
+// those that depend on it, and the errors are joined. It carries out the tombstones
+// of what a node that died had begun to erase, or a restored database brought back.
 func (s *Service) Sweep(ctx context.Context) (done Swept, err error) {
 	var failed []error
 	succeeds := func(name string, err error) bool {
@@ -120,6 +122,7 @@ func (s *Service) Sweep(ctx context.Context) (done Swept, err error) {
 	step("remove acknowledgements", &done.Acknowledged, repeated(s.Store.PurgeAcknowledgements, purgeAtOnce))
 	step("remove receipts", &done.Receipts, repeated(s.Store.PurgeReceipts, purgeAtOnce))
 	step("shorten the access log", &done.Recorded, repeated(s.Store.PurgeAccess, accessAtOnce))
+	step("remove tombstones", &done.Tombstones, s.purgeTombstones)
 	if done != (Swept{}) {
 		succeeds("record the sweep", s.Record(ctx, nil, Access{Action: AccessRetentionSweep}))
 	}

@@ -86,8 +86,12 @@ func (s *Service) ReplayTombstones(ctx context.Context) (int, error) {
 	return len(pending), nil
 }
 
-// PurgeTombstones removes tombstones that no backup is old enough for any more.
-func (s *Service) PurgeTombstones(ctx context.Context) (int, error) {
+// purgeTombstones removes tombstones that are older than any backup that may still
+// be restored. What the store has not carried out yet it carries out before.
+func (s *Service) purgeTombstones(ctx context.Context) (int, error) {
+	if _, err := s.ReplayTombstones(ctx); err != nil {
+		return 0, err
+	}
 	now, err := s.Store.Now(ctx)
 	if err != nil {
 		return 0, err

@@ -48,6 +48,7 @@ func RunRetention(t *testing.T, open func(t *testing.T) Installation) {
 		{"NewestPoints", testNewestPoints},
 		{"Anonymous", testAnonymous},
 		{"Overdue", testOverdue},
+		{"Tombstones", testTombstones},
 		{"HoldLife", testHoldLife},
 		{"HoldRules", testHoldRules},
 		{"HoldUntil", testHoldUntil},
@@ -594,5 +595,32 @@ func testOverdue(p *sweepWorld) {
 		}
 		p.sweep()
 		p.overdue()
+	}
+}
+
+// testTombstones: they go once no backup may be old enough to need them, and what
+// one says is done by then.
+func testTombstones(p *sweepWorld) {
+	staff := p.staff()
+	staff.Role = session.Platform
+	for _, agent := range []string{"badge-1", "badge-2"} {
+		p.ended(30, 1, agent)
+		_, err := p.service.EraseAgent(p.Context(), staff, agent, "")
+		p.ok(err)
+	}
+	p.ended(30, 1, "badge-3")
+	left, err := p.Ring.Tombstone(p.Context(), session.Tombstone{Number: 2, At: p.now, Tenant: p.tenant, Agent: "badge-3", Pseudonym: "erased-3"})
+	p.ok(err)
+	p.clock(left.At.Add(session.TombstoneLife))
+	if done := p.sweep(); done.Tombstones != 2 {
+		p.Errorf("the sweep did %+v, want two tombstones gone", done)
+	}
+	stones, err := p.Ring.Tombstones(p.Context(), 0)
+	p.ok(err)
+	if len(stones) != 1 || stones[0].Number != left.Number {
+		p.Errorf("tombstones %+v, want the last one", stones)
+	}
+	if e, err := p.Store.Erasure(p.Context(), left.Number); err != nil || e.DoneAt.IsZero() {
+		p.Errorf("what it says is not done: %+v, %v", e, err)
 	}
 }
