@@ -133,7 +133,7 @@ func (s *Service) Sweep(ctx context.Context) (done Swept, err error) {
 // that somebody does.
 func (s *Service) destroySalts(ctx context.Context, before Day) (int, error) {
 	days, err := s.Sealer.ring.SaltDays(ctx)
-	if err == nil && OverdueSalts(days, before-1) > 0 {
+	if err == nil && len(DaysBefore(days, before)) > 0 {
 		err = s.Record(ctx, nil, Access{Action: AccessKeysDestroy, Why: "of tracks that expired before " + before.String()})
 	}
 	if err != nil {
@@ -216,15 +216,15 @@ func (s *Service) Overdue(ctx context.Context) ([]Overdue, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(list, Overdue{ClassSalts, OverdueSalts(days, DayOf(now))}), nil
+	return append(list, Overdue{ClassSalts, int64(len(DaysBefore(days, DayOf(now)+1)))}), nil
 }
 
-// OverdueSalts returns how many of the days with salts have come.
-func OverdueSalts(days []Day, today Day) (n int64) {
-	for _, day := range days {
-		if day <= today {
-			n++
+// DaysBefore returns those of the days that come before one.
+func DaysBefore(days []Day, day Day) (before []Day) {
+	for _, d := range days {
+		if d < day {
+			before = append(before, d)
 		}
 	}
-	return n
+	return before
 }
