@@ -160,8 +160,9 @@ func (c *HoldChange) set(p *Principal, reason string, until time.Time) error {
 
 // ReleaseHold ends the hold of a mission: its copy can no longer be read, and is
 // deleted with its salt by the next sweep. Releasing it again is harmless.
-// ErrNotFound for a mission that never had one.
-func (s *Service) ReleaseHold(ctx context.Context, p *Principal, mission uuid.UUID) (Hold, error) {
+// ErrNotFound for a mission that never had one. why, which may be empty, goes into
+// the access log.
+func (s *Service) ReleaseHold(ctx context.Context, p *Principal, mission uuid.UUID, why string) (Hold, error) {
 	if p.Role != Platform && p.Role != Operator {
 		return Hold{}, ErrForbidden
 	}
@@ -171,7 +172,7 @@ func (s *Service) ReleaseHold(ctx context.Context, p *Principal, mission uuid.UU
 		}
 		if c.Hold.Stands(c.Mission.ReadAt) {
 			c.Hold.ReleasedAt = c.Mission.ReadAt
-			c.log(p, AccessHoldRelease, "")
+			c.log(p, AccessHoldRelease, why)
 		}
 		return nil
 	})
