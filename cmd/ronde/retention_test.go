@@ -322,7 +322,7 @@ func TestDoctorNamesKeysBeyondTheirDay(t *testing.T) {
 	if f := look()["key backups"]; f.Verdict != verdictOK {
 		t.Errorf("a copy that brings nothing back: %+v", f)
 	}
-	week := time.Now().AddDate(0, 0, -keyBackupDays).Add(-time.Minute)
+	week := time.Now().AddDate(0, 0, -session.KeyBackupDays).Add(-time.Minute)
 	check(t, os.Chtimes(dump, week, week))
 	if f := look()["key backups"]; f.Verdict != verdictFail || !strings.Contains(f.Found, dump) {
 		t.Errorf("a dump of more than a week: %+v", f)
