@@ -46,7 +46,7 @@ var policyEN = policyText{
 	Recipients: []string{
 		"The client of a mission, by a link made for them, while the mission lasts: by default exact positions on the site alone, and elsewhere an area of about 0.7 km². A link may be made to show more or less, and the ledger of the agent says what it showed. It ends at the latest {grace_minutes} minutes after the mission's deadline and can be revoked at any time.",
 		"The controller's own staff and systems, each with a key of their own: the track is for the controller's systems alone, progress and report for whoever runs missions too.",
-		"The agent, who sees in the application whether they are located and how many are watching at this moment, and can read at any time who watched and through which link, what was read, and which holds there are.",
+		"The agent, who sees in the application whether they are located and how many are watching at this moment, and can read with their token who watched and through which link, what was read, and which holds there are.",
 		"Whoever runs this server, as far as running it needs. Nobody else: its pages load nothing from others, and positions are used neither for profiling nor for automated decisions.",
 	},
 	Claims: []policyClaim{

@@ -46,7 +46,7 @@ var policyFR = policyText{
 	Recipients: []string{
 		"Le client d’une mission, par un lien fait pour lui, tant que dure la mission : par défaut, des positions exactes sur le site seulement, et ailleurs une zone d’environ 0,7 km². Un lien peut montrer plus ou moins, et le registre de l’agent dit ce qu’il a montré. Il expire au plus tard {grace_minutes} minutes après l’échéance de la mission et peut être révoqué à tout moment.",
 		"Le personnel et les systèmes du responsable du traitement, chacun avec sa propre clé : le tracé est réservé aux systèmes du responsable du traitement, l’avancement et le rapport sont aussi lus par qui conduit les missions.",
-		"L’agent, qui voit dans l’application s’il est localisé et combien de personnes regardent à cet instant, et peut lire à tout moment qui a regardé et par quel lien, ce qui a été consulté, et quelles retenues il y a.",
+		"L’agent, qui voit dans l’application s’il est localisé et combien de personnes regardent à cet instant, et peut lire avec son jeton qui a regardé et par quel lien, ce qui a été consulté, et quelles retenues il y a.",
 		"L’exploitant de ce serveur, pour autant que l’exploitation l’exige. Personne d’autre : les pages ne chargent rien chez des tiers, et les positions ne servent ni au profilage ni à des décisions automatisées.",
 	},
 	Claims: []policyClaim{
