@@ -81,6 +81,7 @@ const (
 	AccessHoldRelease    AccessAction = "hold.release"
 	AccessHoldRead       AccessAction = "hold.read"
 	AccessRetentionSweep AccessAction = "retention.sweep"
+	AccessRetentionTerm  AccessAction = "retention.term" // of a tenant's mission records
 	AccessTenantClose    AccessAction = "tenant.close"
 
 	// Of the installation and a tenant's own affairs.
@@ -110,7 +111,7 @@ func AccessActions() []AccessAction {
 		AccessArchiveRead, AccessLiveOpen, AccessLiveClose, AccessAgentOpen, AccessAgentClose, AccessTokenIssue,
 		AccessLinkCreate, AccessLinkList, AccessLinkRevoke,
 		AccessAgentExport, AccessAgentLedger, AccessAgentErase, AccessHoldSet, AccessHoldRelease, AccessHoldRead,
-		AccessRetentionSweep, AccessTenantClose,
+		AccessRetentionSweep, AccessRetentionTerm, AccessTenantClose,
 		AccessLogRead, AccessLogExport, AccessPolicyRead, AccessNoticeRead, AccessNoticePublish, AccessNoticeAccept,
 		AccessWebhookCreate, AccessWebhookList, AccessWebhookDelete,
 		AccessKeyCreate, AccessKeyList, AccessKeyRevoke, AccessKeysRotate, AccessKeysDestroy,

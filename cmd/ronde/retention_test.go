@@ -240,7 +240,7 @@ func TestUntilSweep(t *testing.T) {
 }
 
 // TestEmptyKeyringIsRefused: a store of before it remembered its keyring, with tracks in it, adopts no empty one unless
-// it is told.
+// it is told; and ronde doctor foresees it.
 func TestEmptyKeyringIsRefused(t *testing.T) {
 	p := daysAgo(t, 1)
 	p.mission(30)
@@ -249,6 +249,7 @@ func TestEmptyKeyringIsRefused(t *testing.T) {
 	check(t, os.Rename(keys, keys+"-unmounted"))
 	refused := func(state string) {
 		t.Helper()
+		diagnose(t, idleNode(p.config.Data)...).want("keys", verdictFail, "empty keyring", "--new-keyring")
 		err := newApp(p.config, newLogger(streams{err: t.Output()}, "error"), time.Now).start(t.Context())
 		if err == nil || !strings.Contains(err.Error(), "--new-keyring") || !strings.Contains(err.Error(), "--keys") {
 			t.Errorf("%s: %v", state, err)
