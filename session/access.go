@@ -77,6 +77,7 @@ const (
 	AccessHoldSet        AccessAction = "hold.set"
 	AccessHoldRelease    AccessAction = "hold.release"
 	AccessRetentionSweep AccessAction = "retention.sweep"
+	AccessRetentionTerm  AccessAction = "retention.term" // of a tenant's mission records
 	AccessTenantClose    AccessAction = "tenant.close"
 
 	// Of the installation and a tenant's own affairs.
@@ -98,7 +99,7 @@ var accessActions = []AccessAction{
 	AccessMissionCreate, AccessProgressRead, AccessTrackRead, AccessReportRead,
 	AccessArchiveRead, AccessLiveOpen, AccessLiveClose, AccessTokenIssue, AccessLinkCreate, AccessLinkRevoke,
 	AccessAgentExport, AccessAgentLedger, AccessAgentErase, AccessHoldSet, AccessHoldRelease,
-	AccessRetentionSweep, AccessTenantClose,
+	AccessRetentionSweep, AccessRetentionTerm, AccessTenantClose,
 	AccessLogRead, AccessLogExport, AccessNoticePublish, AccessNoticeAccept,
 	AccessKeyCreate, AccessKeyRevoke, AccessKeysRotate, AccessKeysDestroy,
 }

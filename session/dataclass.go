@@ -16,7 +16,8 @@ const (
 	ClassAccessLog       Class = "access_log"
 	ClassTenant          Class = "tenant"
 	ClassInstallation    Class = "installation"
-	ClassSalts           Class = "salts" // in the keyring; counted alone
+	ClassTombstones      Class = "tombstones" // in the keyring
+	ClassSalts           Class = "salts"      // in the keyring; counted alone
 )
 
 // DataClass says of a class what it is, how long it lives and with what it goes.
@@ -33,12 +34,13 @@ func DataClasses() []DataClass {
 	return []DataClass{
 		{ClassPositions, "a mission's track", true, "the expiry day: that of the begin, in UTC, and the policy's retention", "mission, agent"},
 		{ClassLocations, "the latest position of a mission without a track, and the state of progress", true, "the pause or the end of the mission", "mission, agent"},
-		{ClassHeld, "the copy of a track that a hold preserves, and the hold", true, "the release of the hold or its last day; the hold itself as the mission's record", "hold"},
+		{ClassHeld, "the copy of a track that a hold preserves", true, "the release of the hold or its last day", "hold, agent"},
 		{ClassFacts, "states, times and counts of a mission", false, "without limit, once the record names nobody", "tenant"},
-		{ClassRecords, "what of a mission names somebody or a place: reference, site, checkpoints, agents, links", false, "the tenant's term after the mission is over, 12 months by default; then it is anonymous", "tenant"},
+		{ClassRecords, "what of a mission names somebody or a place: reference, site, checkpoints, agents, links, holds and their reasons", false, "the tenant's term after the mission is over, 12 months by default, and the end of its track and holds; then it is anonymous", "tenant"},
 		{ClassAcknowledgement, "which version of the notice an agent acknowledged", false, "the tenant's term, and as long as a mission's record names the agent", "agent, tenant"},
 		{ClassReceipts, "answers kept for an Idempotency-Key", true, "24 hours", "mission"},
 		{ClassAccessLog, "who did what, when and why, by pseudonyms", false, "12 months", "nothing"},
+		{ClassTombstones, "who was erased and when, so that no backup brings them back", true, "400 days", "nothing"},
 		{ClassTenant, "a tenant's own settings, keys and notices", false, "the tenant", "tenant"},
 		{ClassInstallation, "what belongs to no tenant and nobody", false, "the installation", "installation"},
 	}
@@ -54,10 +56,7 @@ func ColumnClasses() map[string]Class {
 			"latest":   {"tenant", "mission", "agent", "slot", "at", "sealed"},
 			"progress": {"tenant", "mission", "agent", "opened", "at", "sealed"},
 		},
-		ClassHeld: {
-			"holds":   {"id", "tenant", "mission", "reason", "role", "subject", "set_at", "until", "released_at", "copied_at", "copied", "gone_at"},
-			"archive": {"tenant", "hold", "agent", "slot", "at", "sealed"},
-		},
+		ClassHeld: {"archive": {"tenant", "hold", "agent", "slot", "at", "sealed"}},
 		ClassFacts: {
 			"missions": {
 				"id", "tenant", "starts_at", "ends_at", "overrun_ms", "early_begin_ms", "track", "proof", "retention_days",
@@ -74,6 +73,7 @@ func ColumnClasses() map[string]Class {
 			"windows":        {"agent"},
 			"refusals":       {"agent"},
 			"links":          {"id", "tenant", "mission", "profile", "trail", "label", "max_viewers", "created_at", "expires_at", "revoked_at", "opened", "last_opened_at"},
+			"holds":          {"id", "tenant", "mission", "reason", "role", "subject", "set_at", "until", "released_at", "copied_at", "copied", "gone_at"},
 			"viewers":        {"link", "node", "tenant", "mission", "count"},
 		},
 		ClassAcknowledgement: {"acknowledgements": {"tenant", "agent", "version", "acknowledged_at"}},

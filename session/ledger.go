@@ -9,7 +9,7 @@ import (
 )
 
 // Ledger is what an agent may know of one of their missions: when they were
-// located, what was refused, who watched and who read.
+// located, what was refused, who watched, who read, and what holds there are.
 type Ledger struct {
 	*Mission
 	// Agent is the agent's part, without what a track could tell.
@@ -17,6 +17,7 @@ type Ledger struct {
 	// Watched is in the order of From, Reads in that of First.
 	Watched []Watch
 	Reads   []Reads
+	Holds   []Hold // standing and ended, in the order in which they were set
 }
 
 // Watch is a time in which somebody watched through a link. What another
@@ -81,6 +82,9 @@ func (s *Service) ledger(ctx context.Context, m *Mission, agent string) (Ledger,
 		if a.ID == agent {
 			l.Agent = a
 		}
+	}
+	if l.Holds, err = s.Store.Holds(ctx, m.Tenant, m.ID); err != nil {
+		return l, err
 	}
 	links := map[uuid.UUID]Link{}
 	err = pages(func(after uuid.UUID) (uuid.UUID, int, error) {

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -14,7 +15,7 @@ type PrivacyPolicy struct {
 	Installation Installation
 	Notice       *Notice // the tenant's newest; nil: none was published
 	Fields       []StoredField
-	Classes      []string // of stored data: see PolicyClasses
+	Classes      []DataClass // what concerns people
 	Terms        Terms
 }
 
@@ -47,11 +48,9 @@ func StoredFields() []StoredField {
 	}
 }
 
-// PolicyClasses returns the classes of what is stored that concern people.
-func PolicyClasses() []string {
-	return []string{
-		"positions", "locations", "held_copies", "facts", "mission_records", "acknowledgements", "receipts", "access_log", "tenant",
-	}
+// policyClasses returns the classes of what is stored that concern people.
+func policyClasses() []DataClass {
+	return slices.DeleteFunc(DataClasses(), func(c DataClass) bool { return c.Class == ClassInstallation })
 }
 
 // Terms are for how long and how often.
@@ -61,6 +60,8 @@ type Terms struct {
 	MaxProofDays     int // for the purpose of proof
 	RecordMonths     int // until the record of a mission that is over names nobody
 	AccessMonths     int // of the access log
+	TombstoneDays    int // for which whoever was erased is erased again from what is restored
+	KeyBackupDays    int // for which copies of the keyring may be kept
 	Receipts         time.Duration
 	Interval         time.Duration // at most one position is kept in it, unless the mission says otherwise
 	MissionMost      time.Duration // the longest that anybody is located without a pause
@@ -72,22 +73,14 @@ type Terms struct {
 func (s *Service) GeneralPolicy() *PrivacyPolicy {
 	usual := DefaultPolicy()
 	return &PrivacyPolicy{
-		Installation: s.Installation, Fields: StoredFields(), Classes: PolicyClasses(),
+		Installation: s.Installation, Fields: StoredFields(), Classes: policyClasses(),
 		Terms: Terms{
 			RetentionDays: usual.RetentionDays, MaxRetentionDays: maxRetention, MaxProofDays: maxRetentionProof,
-			RecordMonths: defaultRecordMonths, AccessMonths: AccessMonths, Receipts: ReceiptLife,
+			RecordMonths: DefaultMissionTerm, AccessMonths: AccessMonths, Receipts: ReceiptLife,
+			TombstoneDays: int(TombstoneLife / (24 * time.Hour)), KeyBackupDays: KeyBackupDays,
 			Interval: usual.MinInterval, MissionMost: MaxDuration, LinkGrace: tokenGrace,
 		},
 	}
-}
-
-// defaultRecordMonths is the term of a tenant that has not set one.
-const defaultRecordMonths = 12
-
-// recordTerms is a store that knows for how many months a tenant's records name
-// somebody.
-type recordTerms interface {
-	MissionTerm(ctx context.Context, tenant string) (months int, err error)
 }
 
 // PrivacyPolicy returns the privacy policy of the caller's tenant.
@@ -101,10 +94,9 @@ func (s *Service) PrivacyPolicy(ctx context.Context, p *Principal) (*PrivacyPoli
 	case !errors.Is(err, ErrNotFound):
 		return nil, err
 	}
-	if terms, ok := s.Store.(recordTerms); ok {
-		if policy.Terms.RecordMonths, err = terms.MissionTerm(ctx, p.Tenant); err != nil {
-			return nil, err
-		}
+	policy.Terms.RecordMonths, err = s.Store.MissionTerm(ctx, p.Tenant)
+	if err != nil {
+		return nil, err
 	}
 	return policy, nil
 }

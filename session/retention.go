@@ -18,6 +18,10 @@ const (
 // the next sweep before it counts as overdue.
 const TidyingSlack = 15 * time.Minute
 
+// KeyBackupDays is for how many days copies of the keyring may be kept: for so
+// long after its expiry a track can be read again by whoever restores both.
+const KeyBackupDays = 7
+
 // AccessOverdue returns the time before which rows of the access log are overdue.
 // They go with the checkpoint that covers them, of which the last of each day is
 // kept: two days are more than enough.

@@ -14,7 +14,8 @@ type ledgerParams struct {
 }
 
 // ledgerReply is what an agent may know of one mission: who watched and when,
-// what was located, paused and refused. It has no coordinate.
+// what was located, paused and refused, and who holds the track beyond its expiry.
+// It has no coordinate.
 type ledgerReply struct {
 	Mission ledgerMission  `json:"mission"`
 	Windows []reportWindow `json:"windows" nullable:"false" doc:"When the agent was located"`
@@ -22,6 +23,7 @@ type ledgerReply struct {
 	Refused reportRefused  `json:"refused" doc:"Pings that were judged and refused, by reason"`
 	Watched []ledgerWatch  `json:"watched" nullable:"false" doc:"Who watched the mission live"`
 	Reads   []ledgerReads  `json:"reads" nullable:"false" doc:"What the tenant's own people and systems read of it"`
+	Holds   []ledgerHold   `json:"holds" nullable:"false" doc:"Which keep, or kept, the track beyond its expiry"`
 }
 
 type ledgerMission struct {
@@ -49,8 +51,17 @@ type ledgerLink struct {
 	Trail   bool             `json:"trail" doc:"Whether it showed the way so far too"`
 }
 
+type ledgerHold struct {
+	ID         string       `json:"id"`
+	Reason     string       `json:"reason"`
+	By         session.Role `json:"by" enum:"platform,operator" doc:"The role of who set it, or extended it last"`
+	From       time.Time    `json:"from"`
+	Until      time.Time    `json:"until" doc:"When it ends, or would have ended, by itself"`
+	ReleasedAt *time.Time   `json:"released_at" doc:"null: it was not ended before"`
+}
+
 type ledgerReads struct {
-	Action  session.AccessAction `json:"action" doc:"track.read, say"`
+	Action  session.AccessAction `json:"action" doc:"track.read, say; archive.read, of a track that is held"`
 	Role    session.Role         `json:"role" doc:"Who read"`
 	Count   int                  `json:"count"`
 	FirstAt time.Time            `json:"first_at"`
@@ -87,7 +98,7 @@ func newLedgerReply(l *session.Ledger) ledgerReply {
 			BeganAt: orNull(l.BeganAt), EndedAt: orNull(l.EndedAt),
 		},
 		Windows: part.Windows, Pauses: part.Pauses, Refused: part.Refused,
-		Watched: []ledgerWatch{}, Reads: []ledgerReads{},
+		Watched: []ledgerWatch{}, Reads: []ledgerReads{}, Holds: []ledgerHold{},
 	}
 	for _, w := range l.Watched {
 		link := ledgerLink{ID: w.Link.ID.String(), Label: orNull(w.Link.Label), Profile: orNull(w.Link.View.Profile), Trail: w.Link.View.Trail}
@@ -95,6 +106,9 @@ func newLedgerReply(l *session.Ledger) ledgerReply {
 	}
 	for _, read := range l.Reads {
 		r.Reads = append(r.Reads, ledgerReads{read.Action, read.Role, read.Count, read.First, read.Last})
+	}
+	for _, h := range l.Holds {
+		r.Holds = append(r.Holds, ledgerHold{h.ID.String(), h.Reason, h.Role, h.SetAt, h.Until, orNull(h.ReleasedAt)})
 	}
 	return r
 }

@@ -16,7 +16,7 @@ func (w *world) ledger(agent, key, query string) (items []any, next any) {
 	wantKeys(w.t, "ledger", list, "items next_cursor")
 	for _, item := range list["items"].([]any) {
 		item := item.(map[string]any)
-		wantKeys(w.t, "item", item, "mission pauses reads refused watched windows")
+		wantKeys(w.t, "item", item, "holds mission pauses reads refused watched windows")
 		wantKeys(w.t, "mission", item["mission"], "began_at ended_at ends_at id reference site starts_at state")
 		wantKeys(w.t, "refused", item["refused"], "future not_active notice_missing outside_window too_frequent")
 		for _, watch := range item["watched"].([]any) {
@@ -25,6 +25,9 @@ func (w *world) ledger(agent, key, query string) (items []any, next any) {
 		}
 		for _, read := range item["reads"].([]any) {
 			wantKeys(w.t, "read", read, "action count first_at last_at role")
+		}
+		for _, hold := range item["holds"].([]any) {
+			wantKeys(w.t, "hold", hold, "by from id reason released_at until")
 		}
 	}
 	return list["items"].([]any), list["next_cursor"]
@@ -78,7 +81,7 @@ func TestLedger(t *testing.T) {
 		t.Fatalf("%d items, then %v", len(items), next)
 	}
 	l := items[0].(map[string]any)
-	if len(l["watched"].([]any)) != 1 || len(l["reads"].([]any)) != 1 || len(l["pauses"].([]any)) != 1 {
+	if len(l["holds"].([]any)) != 0 || len(l["watched"].([]any)) != 1 || len(l["reads"].([]any)) != 1 || len(l["pauses"].([]any)) != 1 {
 		t.Errorf("more than there was: %v", l)
 	}
 	wantMembers(t, "mission", l["mission"], map[string]any{"id": id, "reference": "M-1", "site": "Entrepôt", "state": "ended", "began_at": began, "ended_at": w.now()})
@@ -88,6 +91,40 @@ func TestLedger(t *testing.T) {
 	wantMembers(t, "window", first(t, l["windows"]), map[string]any{"opened_at": began, "closed_at": paused})
 	wantMembers(t, "refused", l["refused"], map[string]any{"outside_window": 1.0, "future": 0.0})
 	wantMembers(t, "read", first(t, l["reads"]), map[string]any{"action": "track.read", "role": "platform", "count": 2.0, "first_at": resumed, "last_at": w.now()})
+}
+
+// P35: an agent sees every hold on their missions, whether it stands or has ended,
+// and each reading of what it keeps.
+func TestLedgerOfHolds(t *testing.T) {
+	w := newWorld(t)
+	id := w.mission("begin")
+	agent, token := w.agentOf(id), w.agentToken(id)
+	hold := "/v1/missions/" + id + "/hold"
+	w.ping(id, at(48.84, 2.41))
+	w.call("POST", "/v1/missions/"+id+"/end", "operator", "").want(200, "")
+	from := w.now()
+	w.call("POST", hold, "operator", `{"reason":"an incident at the gate","until":"2027-01-31T00:00:00Z"}`).want(200, "")
+	w.clock.Advance(time.Hour)
+	released := w.now()
+	w.call("DELETE", hold, "operator", "").want(200, "")
+	w.clock.Advance(time.Hour)
+	again := w.now()
+	w.call("POST", hold, "platform", `{"reason":"a dispute","until":"2026-12-31T00:00:00Z"}`).want(200, "")
+	w.call("GET", "/v1/missions/"+id+"/track", "platform", "", "Access-Reason", "asked for").want(200, "")
+
+	items, _ := w.ledger(agent, token, "")
+	l := items[0].(map[string]any)
+	holds := l["holds"].([]any)
+	if len(holds) != 2 {
+		t.Fatalf("holds %v", holds)
+	}
+	wantMembers(t, "the one released", holds[0], map[string]any{
+		"reason": "an incident at the gate", "by": "operator", "from": from, "until": "2027-01-31T00:00:00Z", "released_at": released,
+	})
+	wantMembers(t, "the one that stands", holds[1], map[string]any{
+		"reason": "a dispute", "by": "platform", "from": again, "until": "2026-12-31T00:00:00Z", "released_at": nil,
+	})
+	wantMembers(t, "read", first(t, l["reads"]), map[string]any{"action": "archive.read", "role": "platform", "count": 1.0, "first_at": again})
 }
 
 // I8: the ledger of another agent, of another tenant's and of nobody look the

@@ -48,10 +48,10 @@ type collectedReply struct {
 }
 
 type keptReply struct {
-	Class  string `json:"class"`
-	What   string `json:"what"`
-	Until  string `json:"until"`
-	Sealed bool   `json:"sealed" doc:"Stored encrypted"`
+	Class  session.Class `json:"class"`
+	What   string        `json:"what"`
+	Until  string        `json:"until"`
+	Sealed bool          `json:"sealed" doc:"Stored encrypted"`
 }
 
 type policyRightReply struct {
@@ -93,12 +93,12 @@ func newPrivacyReply(p *session.PrivacyPolicy, language string) *privacyReply {
 		reply.Collected = append(reply.Collected, collectedReply{f.Name, words.What, words.Text, f.OnPolicy})
 	}
 	for _, class := range p.Classes {
-		words := text.Classes[class]
-		reply.Kept = append(reply.Kept, keptReply{class, words.What, facts.Replace(words.Text), sealedClasses[class]})
+		words := text.Classes[class.Class]
+		reply.Kept = append(reply.Kept, keptReply{class.Class, words.What, facts.Replace(words.Text), class.Sealed})
 	}
 	for _, claim := range text.Claims {
 		if claim.holds(p.Installation) {
-			reply.Security = append(reply.Security, claim.text)
+			reply.Security = append(reply.Security, facts.Replace(claim.text))
 		}
 	}
 	for _, right := range text.Rights {

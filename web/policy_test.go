@@ -111,7 +111,7 @@ func TestPolicyNamesTheTerms(t *testing.T) {
 	policy, page := w.policyIn("en")
 	for _, text := range []string{said(policy), page} {
 		for _, s := range []string{
-			"30 days after it began by default, at most 60; at most 365", "12 months", "24 hours", "72 hours", "one position in 1 s", "60 minutes after",
+			"30 days after it began by default, at most 60; at most 365", "12 months", "24 hours", "72 hours", "400 days", "after 7 days", "one position in 1 s", "60 minutes after",
 		} {
 			if !strings.Contains(text, s) {
 				t.Errorf("%q is not said", s)
@@ -124,6 +124,34 @@ func TestPolicyNamesTheTerms(t *testing.T) {
 	if usual := session.DefaultPolicy(); m["retention_days"] != float64(usual.RetentionDays) || m["min_interval_ms"] != float64(usual.MinInterval/time.Millisecond) {
 		t.Errorf("a mission's policy is %v", m)
 	}
+}
+
+// The tenant's own term is in the tenant's policy, and in nobody else's.
+func TestPolicyOfTenant(t *testing.T) {
+	w := newWorld(t)
+	if err := w.store.SetMissionTerm(t.Context(), "acme", 7); err != nil {
+		t.Fatal(err)
+	}
+	const own = "7 months after the mission is over"
+	policy, page := w.policyIn("en")
+	if text := said(policy); !strings.Contains(text, own) || !strings.Contains(text, "records name people for 7 months") {
+		t.Errorf("the tenant's term is not in %s", text)
+	}
+	for _, text := range []string{page, said(w.call("GET", "/v1/policy?lang=en", "foreign", "").want(200, "").json())} {
+		if strings.Contains(text, own) || !strings.Contains(text, "12 months after the mission is over") {
+			t.Errorf("one tenant's term is in %s", text)
+		}
+	}
+}
+
+// concerning returns the classes of data that concern people.
+func concerning() (names []string) {
+	for _, c := range session.DataClasses() {
+		if c.Class != session.ClassInstallation {
+			names = append(names, string(c.Class))
+		}
+	}
+	return names
 }
 
 // TestPolicyIsWhole: every field and class has words, in both languages, and no
@@ -146,6 +174,9 @@ func TestPolicyIsWhole(t *testing.T) {
 		for _, k := range policy["kept"].([]any) {
 			k := k.(map[string]any)
 			classes = append(classes, k["class"].(string))
+			if clear := k["sealed"] == false; clear != slices.Contains([]any{"facts", "mission_records", "acknowledgements", "access_log", "tenant"}, k["class"]) {
+				t.Errorf("%s: class %v", language, k)
+			}
 			if k["what"] == "" || k["until"] == "" || !strings.Contains(page, k["what"].(string)) || !strings.Contains(page, k["until"].(string)) {
 				t.Errorf("%s: class %v", language, k)
 			}
@@ -154,7 +185,7 @@ func TestPolicyIsWhole(t *testing.T) {
 		for _, f := range session.StoredFields() {
 			want = append(want, f.Name)
 		}
-		if !slices.Equal(fields, want) || !slices.Equal(classes, session.PolicyClasses()) {
+		if !slices.Equal(fields, want) || !slices.Equal(classes, concerning()) {
 			t.Errorf("%s: fields %v, classes %v", language, fields, classes)
 		}
 		if strings.ContainsAny(said(policy), "{}") {

@@ -16,7 +16,8 @@ type policyText struct {
 	Processor, NoProcessor string
 	Contact, NoContact     string
 	When                   string
-	Fields, Classes        map[string]policyField // by StoredField.Name, by PolicyClasses
+	Fields                 map[string]policyField // by StoredField.Name
+	Classes                map[session.Class]policyField
 	Recipients             []string
 	Claims                 []policyClaim
 	Rights                 []policyField
@@ -50,9 +51,6 @@ func unlessApart(i session.Installation) bool   { return !i.KeysApart }
 // policyTexts holds the policy by language.
 var policyTexts = map[string]*policyText{"en": &policyEN, "fr": &policyFR}
 
-// sealedClasses are the classes of data that are stored encrypted.
-var sealedClasses = map[string]bool{"positions": true, "locations": true, "held_copies": true, "receipts": true}
-
 // policyFacts returns what puts the facts of a policy into a text.
 func policyFacts(p *session.PrivacyPolicy) *strings.Replacer {
 	t := p.Terms
@@ -62,6 +60,7 @@ func policyFacts(p *session.PrivacyPolicy) *strings.Replacer {
 		"{proof_days}", strconv.Itoa(t.MaxProofDays), "{record_months}", strconv.Itoa(t.RecordMonths),
 		"{access_months}", strconv.Itoa(t.AccessMonths), "{receipt_hours}", decimal(t.Receipts.Hours()),
 		"{interval_seconds}", decimal(t.Interval.Seconds()), "{mission_hours}", decimal(t.MissionMost.Hours()),
+		"{tombstone_days}", strconv.Itoa(t.TombstoneDays), "{key_days}", strconv.Itoa(t.KeyBackupDays),
 		"{grace_minutes}", decimal(t.LinkGrace.Minutes()),
 	)
 }

@@ -79,6 +79,10 @@ func createKey(ctx context.Context, store session.Store, tenant string, role ses
 	if k, printed, err = session.NewAPIKey(tenant, role, label); err != nil {
 		return k, "", err
 	}
+	row := session.Access{Tenant: tenant, Action: session.AccessKeyCreate, Object: k.ID}
+	if err = record(ctx, store, row, "ronde apikey create"); err != nil {
+		return k, "", err
+	}
 	if err = store.EnsureTenant(ctx, tenant); err != nil {
 		return k, "", err
 	}
@@ -169,7 +173,7 @@ func (cmd apikeyRevoke) Run(ctx context.Context, c configs.Config, s streams) er
 	if err != nil {
 		return usageError{fmt.Errorf("%q is no key id; see ronde apikey list", cmd.ID)}
 	}
-	err = withStore(ctx, c, func(store session.Store) error { return store.RevokeAPIKey(ctx, cmd.Tenant, id) })
+	err = withStore(ctx, c, func(store session.Store) error { return revokeKey(ctx, store, cmd.Tenant, id) })
 	if errors.Is(err, session.ErrNotFound) {
 		return fmt.Errorf("tenant %s has no key %s", cmd.Tenant, id)
 	}
@@ -180,11 +184,18 @@ func (cmd apikeyRevoke) Run(ctx context.Context, c configs.Config, s streams) er
 	return err
 }
 
-// withStore lends the configured store to do.
-func withStore(ctx context.Context, c configs.Config, do func(session.Store) error) error {
-	store, err := openStore(ctx, c, time.Now)
+// revokeKey revokes a key of the tenant; ErrNotFound if it has none of that id.
+func revokeKey(ctx context.Context, store session.Store, tenant string, id uuid.UUID) error {
+	k, err := store.APIKey(ctx, id)
+	if err == nil && k.Tenant != tenant {
+		err = session.ErrNotFound
+	}
 	if err != nil {
 		return err
 	}
-	return errors.Join(do(store), store.Close())
+	row := session.Access{Tenant: tenant, Action: session.AccessKeyRevoke, Object: id}
+	if err := record(ctx, store, row, "ronde apikey revoke"); err != nil {
+		return err
+	}
+	return store.RevokeAPIKey(ctx, tenant, id)
 }

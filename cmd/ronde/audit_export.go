@@ -39,9 +39,7 @@ func (cmd auditExport) Run(ctx context.Context, c configs.Config, s streams) err
 		if err != nil {
 			return err
 		}
-		// What is not recorded does not happen: on the command line neither.
-		recorded := []session.Access{{Tenant: cmd.Tenant, Action: session.AccessLogExport, Why: "ronde audit export"}}
-		if err := store.LogAccess(ctx, recorded); err != nil {
+		if err := record(ctx, store, session.Access{Tenant: cmd.Tenant, Action: session.AccessLogExport}, "ronde audit export"); err != nil {
 			return err
 		}
 		_, err = session.ExportAccessLog(ctx, store, v, cmd.Tenant, s.out)

@@ -151,6 +151,7 @@ func TestLivePage(t *testing.T) {
 	if url := b.do("read", object{"expression": "location.href"}).(string); strings.Contains(url, "#") {
 		t.Errorf("the token is still in the address: %d characters behind #", len(url)-strings.Index(url, "#"))
 	}
+	b.until("#privacy a[href='/policy?lang=en']", "What is kept of people")
 	b.picture("scheduled")
 	a.call(200, "POST", "/v1/missions/"+mission+"/begin", nil)
 	ping(48.86)

@@ -92,6 +92,7 @@ type doctor struct {
 	database *postgres.Report   // nil unless it was reached
 	drift    *time.Duration     // how far the database's clock is ahead of this process's; nil: unknown
 	known    uuid.UUID          // the keyring that the store was sealed with
+	sealed   bool               // the store holds tracks that have not expired
 	erased   int64              // the last tombstone that the store has carried out
 	unmade   string             // the embedded database, if there is none yet
 	ring     session.Keyring    // nil unless it opened

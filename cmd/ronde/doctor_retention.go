@@ -12,10 +12,6 @@ import (
 	"ronde/session/keyring"
 )
 
-// keyBackupDays is how many days copies of the keyring may be kept: for so long after its expiry a track can be read
-// again by whoever restores both.
-const keyBackupDays = 7
-
 // checkSalts looks for salts whose day is over: with them the tracks of that day can still be read, from any backup.
 // The day itself counts as time to sweep.
 func (d *doctor) checkSalts(ctx context.Context) finding {
@@ -68,19 +64,19 @@ func (d *doctor) checkKeyBackups(context.Context) finding {
 			return err
 		}
 		seen++
-		if d.now().Sub(info.ModTime()) > keyBackupDays*24*time.Hour {
+		if d.now().Sub(info.ModTime()) > session.KeyBackupDays*24*time.Hour {
 			old = append(old, path)
 		}
 		return nil
 	})
-	advice := fmt.Sprintf("delete it: keep copies of the keyring for %d days at most", keyBackupDays)
+	advice := fmt.Sprintf("delete it: keep copies of the keyring for %d days at most", session.KeyBackupDays)
 	switch {
 	case err != nil:
 		return broken(check, "run doctor as a user who may read the folder", "%v", err)
 	case len(reviving) > 0:
 		return broken(check, advice, "whoever restores this copy of the keyring can read tracks that have expired: %s", strings.Join(reviving, ", "))
 	case len(old) > 0:
-		return broken(check, advice, "older than %d days: %s", keyBackupDays, strings.Join(old, ", "))
+		return broken(check, advice, "older than %d days: %s", session.KeyBackupDays, strings.Join(old, ", "))
 	}
 	return healthy(check, "%d copies, none of which brings back what has expired, as far as can be seen", seen)
 }

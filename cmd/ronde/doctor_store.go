@@ -35,7 +35,9 @@ func (d *doctor) checkStore(ctx context.Context) finding {
 		return healthy("store", "%s will be made at the first start", path)
 	case err != nil:
 		return broken("store", "restore a backup, or name another file with --store", "%v", err)
-	case r.Schema < r.Known:
+	}
+	d.sealed = r.Sealed
+	if r.Schema < r.Known {
 		return healthy("store", "%s has schema %d, and the next start brings it to %d", path, r.Schema, r.Known)
 	}
 	d.known, d.erased = r.KeyringID, r.LastErasure
@@ -52,7 +54,7 @@ func (d *doctor) checkPostgres(ctx context.Context) finding {
 		return broken("store", unreachableStore, "%v", err)
 	}
 	d.database = &r
-	d.known, d.erased = r.KeyringID, r.LastErasure
+	d.known, d.sealed, d.erased = r.KeyringID, r.Sealed, r.LastErasure
 	if !r.Now.IsZero() {
 		drift := driftOf(before, after, r.Now, time.Millisecond)
 		d.drift = &drift
@@ -105,6 +107,9 @@ func (d *doctor) checkKeys(ctx context.Context) finding {
 	scheme, path := configs.Split(d.config.Keys)
 	there, err := keyringThere(ctx, d.config)
 	if err == nil && !there && d.known == uuid.Nil {
+		if d.sealed {
+			return broken("keys", "", "%v", errEmptyKeyring)
+		}
 		return healthy("keys", "the keyring will be made at the first start")
 	}
 	if err == nil {
@@ -126,6 +131,9 @@ func (d *doctor) checkKeys(ctx context.Context) finding {
 	d.ring = ring
 	if d.known != uuid.Nil && d.known != ring.ID() {
 		return broken("keys", "", "%v", strangeKeyring(ring.ID(), d.known))
+	}
+	if days, err := ring.SaltDays(ctx); d.known == uuid.Nil && d.sealed && (err != nil || len(days) == 0) {
+		return broken("keys", "", "%v", errors.Join(errEmptyKeyring, err))
 	}
 	if _, err := ring.SigningKeys(ctx); err != nil {
 		return broken("keys", "restore the keyring's backup: without it no token can be checked", "%v", err)

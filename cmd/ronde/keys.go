@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"text/tabwriter"
 	"time"
@@ -48,8 +47,8 @@ Examples:
 // Run rotates.
 func (cmd keysRotate) Run(ctx context.Context, c configs.Config, s streams) error {
 	var r rotation
-	err := withKeyring(ctx, c, func(store session.Store, ring session.Keyring) (err error) {
-		if err := store.LogAccess(ctx, []session.Access{{Action: session.AccessKeysRotate}}); err != nil {
+	err := withKeyring(ctx, c, func(store session.Store, ring session.Keyring, _ session.RootSecret) (err error) {
+		if err := record(ctx, store, session.Access{Action: session.AccessKeysRotate}, "ronde keys rotate"); err != nil {
 			return err
 		}
 		r, err = rotate(ctx, ring, time.Now())
@@ -122,23 +121,4 @@ func (r *rotation) print(s streams) error {
 		}
 	}
 	return nil
-}
-
-// withKeyring opens the keyring that seals what is in the store, and closes both afterwards.
-func withKeyring(ctx context.Context, c configs.Config, do func(session.Store, session.Keyring) error) error {
-	root, err := rootSecret(c)
-	if err != nil {
-		return err
-	}
-	if _, err := checkKeysApart(ctx, c); err != nil {
-		return err
-	}
-	return withStore(ctx, c, func(store session.Store) (err error) {
-		ring, err := openSealingKeyring(ctx, c, root, store, false)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, ring.Close()) }()
-		return do(store, ring)
-	})
 }

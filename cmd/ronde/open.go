@@ -60,8 +60,17 @@ func writers(c configs.Config) int {
 	return postgresWriters
 }
 
-// withService lends do a service on the configured store and keyring, without sockets.
-func withService(ctx context.Context, c configs.Config, s streams, do func(*session.Service) error) error {
+// withStore lends do the configured store.
+func withStore(ctx context.Context, c configs.Config, do func(session.Store) error) error {
+	store, err := openStore(ctx, c, time.Now)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(store), store.Close())
+}
+
+// withKeyring lends do the configured store and the keyring that seals what is in it.
+func withKeyring(ctx context.Context, c configs.Config, do func(session.Store, session.Keyring, session.RootSecret) error) error {
 	root, err := rootSecret(c)
 	if err != nil {
 		return err
@@ -74,10 +83,25 @@ func withService(ctx context.Context, c configs.Config, s streams, do func(*sess
 		if err != nil {
 			return err
 		}
-		log := newLogger(s, slog.LevelWarn.String())
-		service := &session.Service{Store: store, Sealer: session.NewSealer(root, ring), Tokens: session.NewTokens(ring, time.Now), Log: log}
-		return errors.Join(do(service), ring.Close())
+		return errors.Join(do(store, ring, root), ring.Close())
 	})
+}
+
+// withService lends do a service on the configured store and keyring, without sockets.
+func withService(ctx context.Context, c configs.Config, s streams, do func(*session.Service) error) error {
+	return withKeyring(ctx, c, func(store session.Store, ring session.Keyring, root session.RootSecret) error {
+		return do(&session.Service{
+			Store: store, Sealer: session.NewSealer(root, ring), Tokens: session.NewTokens(ring, time.Now),
+			Log: newLogger(s, slog.LevelWarn.String()),
+		})
+	})
+}
+
+// record enters what a command is about to do in the access log: what is not recorded does not happen, on the command
+// line neither. It is nobody's doing whom Ronde knows; why says what was typed.
+func record(ctx context.Context, store session.Store, a session.Access, command string) error {
+	a.Why = command
+	return store.LogAccess(ctx, []session.Access{a})
 }
 
 // openKeyring opens the keyring that the configuration names.

@@ -40,8 +40,11 @@ func TestPolicyPage(t *testing.T) {
 		t.Error("the page scrolls sideways")
 	}
 
+	check(t, a.service.Store.SetMissionTerm(t.Context(), "acme", 7))
 	b.open(a.config.PublicURL + "/")
 	b.open(at + "?lang=fr#" + a.agentToken(mission))
+	b.until("main", "7 mois après la fin de la mission")
+	b.until("main", "fiches nominatives pendant 7 mois")
 	b.until("#notice", "Gardien SA")
 	b.until("#notice", "Intérêt légitime")
 	if url := b.do("read", object{"expression": "location.href"}).(string); strings.Contains(url, "#") {

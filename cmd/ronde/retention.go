@@ -151,13 +151,16 @@ func (cmd retentionTerm) Run(ctx context.Context, c configs.Config, s streams) e
 	}
 	var months int
 	err := withStore(ctx, c, func(store session.Store) (err error) {
-		if cmd.Months != nil {
-			if err := store.SetMissionTerm(ctx, cmd.Tenant, *cmd.Months); err != nil {
-				return err
-			}
-		}
 		months, err = store.MissionTerm(ctx, cmd.Tenant)
-		return err
+		if err != nil || cmd.Months == nil {
+			return err
+		}
+		months = *cmd.Months
+		row := session.Access{Tenant: cmd.Tenant, Action: session.AccessRetentionTerm}
+		if err := record(ctx, store, row, fmt.Sprintf("ronde retention term --months %d", months)); err != nil {
+			return err
+		}
+		return store.SetMissionTerm(ctx, cmd.Tenant, months)
 	})
 	if errors.Is(err, session.ErrNotFound) {
 		return fmt.Errorf("there is no tenant %s", cmd.Tenant)

@@ -245,7 +245,7 @@ func TestUntilSweep(t *testing.T) {
 }
 
 // TestEmptyKeyringIsRefused: a store of before it remembered its keyring, with tracks in it, adopts no empty one unless
-// it is told.
+// it is told; and ronde doctor foresees it.
 func TestEmptyKeyringIsRefused(t *testing.T) {
 	p := daysAgo(t, 1)
 	p.mission(30)
@@ -254,6 +254,7 @@ func TestEmptyKeyringIsRefused(t *testing.T) {
 	check(t, os.Rename(keys, keys+"-unmounted"))
 	refused := func(state string) {
 		t.Helper()
+		diagnose(t, idleNode(p.config.Data)...).want("keys", verdictFail, "empty keyring", "--new-keyring")
 		err := newApp(p.config, newLogger(streams{err: t.Output()}, "error"), time.Now).start(t.Context())
 		if err == nil || !strings.Contains(err.Error(), "--new-keyring") || !strings.Contains(err.Error(), "--keys") {
 			t.Errorf("%s: %v", state, err)
@@ -327,7 +328,7 @@ func TestDoctorNamesKeysBeyondTheirDay(t *testing.T) {
 	if f := look()["key backups"]; f.Verdict != verdictOK {
 		t.Errorf("a copy that brings nothing back: %+v", f)
 	}
-	week := time.Now().AddDate(0, 0, -keyBackupDays).Add(-time.Minute)
+	week := time.Now().AddDate(0, 0, -session.KeyBackupDays).Add(-time.Minute)
 	check(t, os.Chtimes(dump, week, week))
 	if f := look()["key backups"]; f.Verdict != verdictFail || !strings.Contains(f.Found, dump) {
 		t.Errorf("a dump of more than a week: %+v", f)

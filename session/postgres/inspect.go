@@ -30,6 +30,8 @@ type Report struct {
 	KeyringID uuid.UUID // the keyring that the store has adopted; zero if none
 	// LastErasure is the highest number of a tombstone that was carried out.
 	LastErasure int64
+	// Sealed reports whether tracks are in it that have not expired.
+	Sealed bool
 }
 
 // Inspect looks at the database that dsn names and changes nothing. It returns
@@ -69,6 +71,9 @@ func Inspect(ctx context.Context, dsn string) (Report, error) {
 	if r.KeyringID, err = adopted(ctx, conn); err != nil {
 		return r, err
 	}
-	r.LastErasure, err = lastErasure(ctx, conn)
+	if r.LastErasure, err = lastErasure(ctx, conn); err != nil {
+		return r, err
+	}
+	r.Sealed, err = hasSealed(ctx, conn)
 	return r, err
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ronde/session"
 	"ronde/session/postgres"
 	"ronde/session/postgres/pgtest"
@@ -69,6 +71,9 @@ func TestInspect(t *testing.T) {
 // and never change it.
 func TestKeyringStays(t *testing.T) {
 	p := newPopulated(t)
+	if r := p.inspect(t, "postgres"); !r.Sealed || r.KeyringID != uuid.Nil {
+		t.Errorf("a store with tracks, of before it knew its keyring: %+v", r)
+	}
 	id := session.NewID()
 	if _, err := p.open(t, postgres.Options{}).AdoptKeyring(t.Context(), id); err != nil {
 		t.Fatal(err)

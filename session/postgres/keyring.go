@@ -32,7 +32,11 @@ func (s *Store) AdoptKeyring(ctx context.Context, id uuid.UUID) (uuid.UUID, erro
 func (s *Store) Sealed(ctx context.Context) (sealed bool, err error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	err = s.pool.QueryRow(ctx, "SELECT ronde_sealed()").Scan(&sealed)
+	return hasSealed(ctx, s.pool)
+}
+
+func hasSealed(ctx context.Context, q rowQueryer) (sealed bool, err error) {
+	err = q.QueryRow(ctx, "SELECT public.ronde_sealed()").Scan(&sealed)
 	return sealed, storeError(err)
 }
 

@@ -13,6 +13,10 @@ import (
 // Erase takes one step of a tombstone: see session.Store.
 func (s *Store) Erase(ctx context.Context, t session.Tombstone) (step session.ErasureStep, err error) {
 	err = s.write(ctx, func(tx *tx) error {
+		// From here on the store knows that something is being erased: no hold keeps it.
+		if _, err := tx.exec("INSERT INTO erasures (number) VALUES (?) ON CONFLICT DO NOTHING", t.Number); err != nil {
+			return err
+		}
 		e := eraser{tx: tx, stone: t}
 		step, err = e.step()
 		if err != nil {
@@ -189,11 +193,9 @@ func (e *eraser) removeTenant() error {
 // count adds what the step removed to what is remembered of the tombstone.
 func (e *eraser) count(done bool) error {
 	n := &e.erased
-	_, err := e.exec(`INSERT INTO erasures (number, missions, positions, refusals, acknowledgements, links, api_keys, notices, done_at)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, CASE WHEN ?9 THEN ?10 END)
-		ON CONFLICT (number) DO UPDATE SET missions = missions + ?2, positions = positions + ?3, refusals = refusals + ?4,
-			acknowledgements = acknowledgements + ?5, links = links + ?6, api_keys = api_keys + ?7, notices = notices + ?8,
-			done_at = coalesce(done_at, excluded.done_at)`,
+	_, err := e.exec(`UPDATE erasures SET missions = missions + ?2, positions = positions + ?3, refusals = refusals + ?4,
+		acknowledgements = acknowledgements + ?5, links = links + ?6, api_keys = api_keys + ?7, notices = notices + ?8,
+		done_at = coalesce(done_at, CASE WHEN ?9 THEN ?10 END) WHERE number = ?1`,
 		e.stone.Number, n.Missions, n.Positions, n.Refusals, n.Acknowledgements, n.Links, n.APIKeys, n.Notices, done, e.now)
 	return err
 }

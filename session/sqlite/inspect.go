@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -19,6 +20,8 @@ type Report struct {
 	KeyringID uuid.UUID
 	// LastErasure is the highest number of a tombstone that was carried out.
 	LastErasure int64
+	// Sealed reports whether tracks are in it that have not expired by now.
+	Sealed bool
 }
 
 // Inspect looks at the database file at path and changes nothing. The error is
@@ -33,8 +36,11 @@ func Inspect(ctx context.Context, path string) (r Report, err error) {
 	err = s.read(ctx, func(q queryer) error {
 		version, steps, err := schemaOf(q)
 		r.Schema, r.Known = version, len(steps)
-		if err != nil || version < len(steps) {
-			return err // an older file may have no table to ask
+		if err != nil || version == 0 {
+			return err
+		}
+		if err := hasSealed(q, time.Now(), &r.Sealed); err != nil || version < len(steps) {
+			return err // an older file may have no table to ask for the rest
 		}
 		if err := adopted(q, &r.KeyringID); err != nil {
 			return err

@@ -29,7 +29,7 @@ func TestInspect(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := sqlite.Inspect(t.Context(), path)
-	if err != nil || r.Schema != r.Known || r.Known < 2 || r.KeyringID != id {
+	if err != nil || r.Schema != r.Known || r.Known < 2 || r.KeyringID != id || r.Sealed {
 		t.Errorf("an open store: %+v, %v", r, err)
 	}
 
@@ -40,8 +40,13 @@ func TestInspect(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	begun(t, s)
+	exec("UPDATE missions SET expires_on = '9999-12-31'")
+	if r, err := sqlite.Inspect(t.Context(), path); err != nil || !r.Sealed {
+		t.Errorf("a store with a track: %+v, %v", r, err)
+	}
 	exec("PRAGMA user_version = 1")
-	if r, err := sqlite.Inspect(t.Context(), path); err != nil || r.Schema != 1 {
+	if r, err := sqlite.Inspect(t.Context(), path); err != nil || r.Schema != 1 || !r.Sealed {
 		t.Errorf("an older file: %+v, %v", r, err)
 	}
 	exec("PRAGMA user_version = 99")

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -38,9 +39,10 @@ func adopted(q queryer, id *uuid.UUID) error {
 
 // Sealed reports whether there are missions that have begun and not expired.
 func (s *Store) Sealed(ctx context.Context) (sealed bool, err error) {
-	today := day(session.DayOf(s.clock()))
-	err = s.read(ctx, func(q queryer) error {
-		return q.one([]any{&sealed}, "SELECT EXISTS (SELECT 1 FROM missions WHERE expires_on > ?)", today)
-	})
+	err = s.read(ctx, func(q queryer) error { return hasSealed(q, s.clock(), &sealed) })
 	return sealed, err
+}
+
+func hasSealed(q queryer, now time.Time, sealed *bool) error {
+	return q.one([]any{sealed}, "SELECT EXISTS (SELECT 1 FROM missions WHERE expires_on > ?)", day(session.DayOf(now)))
 }

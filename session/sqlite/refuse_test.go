@@ -49,6 +49,8 @@ func TestRawSQL(t *testing.T) {
 		{"a place of one that has one", "UPDATE access_log SET leaf = 0; UPDATE access_log SET leaf = 1", nil, "keeps its leaf"},
 		{"a hash by changing one", "INSERT INTO access_hashes VALUES (0, randomblob(32)); UPDATE access_hashes SET hash = randomblob(32)", nil, "never changes"},
 		{"no hash by removing one", "DELETE FROM access_hashes", nil, "never removed"},
+		{"a held position without its copy", `INSERT INTO holds (id, tenant, mission, reason, role, subject, set_at, until) VALUES (?1, 'acme', ?1, 'x', 'operator', ?1, ?2, ?2 + 9e10);
+			UPDATE expiry SET before = '2027-01-01'; DELETE FROM positions`, []any{id, at}, "waits for its copy"},
 		{"an unknown state", "UPDATE missions SET state = 'going'", nil, "CHECK"},
 	} {
 		_, err := raw.Exec(c.query, c.args...)

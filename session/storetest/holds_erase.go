@@ -78,6 +78,23 @@ func testCopyErased(p *sweepWorld) {
 	p.overdue()
 }
 
+// testErasedUncopied: in a restored backup of the moment in which a day was claimed
+// and its holds were not copied yet, an agent is erased all the same, and what the
+// hold preserves of the others is copied.
+func testErasedUncopied(p *sweepWorld) {
+	m := p.ended(2, 12, "badge-1", "badge-2")
+	h := p.hold(m, 30)
+	p.clock(p.expiry(m))
+	_, err := p.Store.ClaimDays(p.Context())
+	p.ok(err)
+	stone := p.stone("badge-1")
+	p.erase(stone)
+	p.erased(stone, session.Erased{Missions: 1, Positions: 12})
+	p.sweep()
+	p.held(p.read(m), h, 12)
+	p.stored(m, 0)
+}
+
 // testClosedWithHold: a tenant goes with the holds on their missions, the copies
 // and the salts of those.
 func testClosedWithHold(p *sweepWorld) {

@@ -58,6 +58,7 @@ func RunRetention(t *testing.T, open func(t *testing.T) Installation) {
 		{"HoldRacesSweep", testHoldRacesSweep},
 		{"HoldKeepsFromErasure", testHoldKeepsFromErasure},
 		{"CopyErased", testCopyErased},
+		{"ErasedUncopied", testErasedUncopied},
 		{"ClosedWithHold", testClosedWithHold},
 	} {
 		t.Run(test.name, func(t *testing.T) {

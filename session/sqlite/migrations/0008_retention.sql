@@ -84,12 +84,3 @@ CREATE TRIGGER archive_fixed BEFORE UPDATE ON archive
 BEGIN
   SELECT RAISE(ABORT, 'an archived position never changes');
 END;
-
-CREATE TRIGGER positions_held BEFORE DELETE ON positions
-WHEN OLD.expires_on < (SELECT before FROM expiry) AND EXISTS (
-  SELECT 1 FROM holds h
-  WHERE h.mission = OLD.mission AND h.released_at IS NULL AND h.copied_at IS NULL AND h.gone_at IS NULL
-    AND h.until > unixepoch(OLD.expires_on) * 1000)
-BEGIN
-  SELECT RAISE(ABORT, 'a position that a hold preserves waits for its copy');
-END;

@@ -12,3 +12,15 @@ CREATE TABLE erasures (
   api_keys         INTEGER NOT NULL DEFAULT 0,
   notices          INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+
+-- This too repeats a rule that the program keeps by itself. An erasure waits for
+-- no copy: what a restored backup still holds of somebody goes first.
+CREATE TRIGGER positions_held BEFORE DELETE ON positions
+WHEN OLD.expires_on < (SELECT before FROM expiry) AND EXISTS (
+  SELECT 1 FROM holds h
+  WHERE h.mission = OLD.mission AND h.released_at IS NULL AND h.copied_at IS NULL AND h.gone_at IS NULL
+    AND h.until > unixepoch(OLD.expires_on) * 1000)
+  AND NOT EXISTS (SELECT 1 FROM erasures WHERE done_at IS NULL)
+BEGIN
+  SELECT RAISE(ABORT, 'a position that a hold preserves waits for its copy');
+END;

@@ -39,7 +39,7 @@ const commands = {
   offline: ({ on }) => context.setOffline(on),
   resize: ({ width, height }) => page.setViewportSize({ width, height }),
   scheme: ({ scheme }) => page.emulateMedia({ colorScheme: scheme }),
-  picture: ({ path }) => page.screenshot({ path }).then(() => undefined),
+  picture: ({ path }) => page.screenshot({ path, fullPage: true }).then(() => undefined),
   seen: () => seen,
 };
 

@@ -33,7 +33,11 @@ export function openView(words: Words, retry: () => void): View {
   again.textContent = words.retry;
   again.addEventListener('click', retry);
   setText(byId('people-title'), words.agents);
-  setText(byId('privacy'), words.privacy);
+  const policy = make('a', '', words.policy);
+  policy.href = `/policy?lang=${words.lang}`;
+  policy.target = '_blank'; // the mission goes on here
+  policy.rel = 'noopener noreferrer';
+  byId('privacy').append(words.privacy, ' ', policy);
 
   return {
     chart,

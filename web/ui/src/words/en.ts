@@ -96,4 +96,5 @@ export const en: Words = {
   zoomOut: 'Zoom out',
   recentre: 'Show everything',
   privacy: 'Positions are shown only while the mission runs. This browser keeps none.',
+  policy: 'What is kept of people, and why',
 };

@@ -98,4 +98,5 @@ export const fr: Words = {
   zoomOut: 'Réduire',
   recentre: 'Tout afficher',
   privacy: 'Les positions ne sont visibles que pendant la mission. Ce navigateur n’en garde aucune.',
+  policy: 'Ce qui est conservé, et pourquoi',
 };

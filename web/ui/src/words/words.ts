@@ -95,6 +95,7 @@ export interface Words {
   readonly zoomOut: string;
   readonly recentre: string;
   readonly privacy: string;
+  readonly policy: string;
 }
 
 const all: Readonly<Record<Lang, Words>> = { en, fr };
