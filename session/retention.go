@@ -44,7 +44,7 @@ type RetentionStore interface {
 	// days waits for that longer than a moment.
 	PurgePositions(ctx context.Context, before Day) (more bool, err error)
 	// Overfull returns missions that have ended with more positions than their
-	// policy keeps. UpdateMission mends each.
+	// policy keeps, and on which no hold stands. UpdateMission mends each.
 	Overfull(ctx context.Context, limit int) ([]Ref, error)
 	// PurgeLocations removes latest positions and saved progress that belong to no
 	// open window of a mission that is going on.

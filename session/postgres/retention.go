@@ -56,13 +56,13 @@ func (s *Store) PurgePositions(ctx context.Context, before session.Day) (more bo
 func (s *Store) Overfull(ctx context.Context, limit int) ([]session.Ref, error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	rows, _ := s.pool.Query(ctx, "SELECT tenant, mission FROM ronde_overfull($1)", limit)
+	rows, _ := s.pool.Query(ctx, "SELECT tenant, mission FROM ronde_overfull($1, ronde_now())", limit)
 	refs, err := pgx.CollectRows(rows, pgx.RowToStructByPos[session.Ref])
 	return refs, storeError(err)
 }
 
 // cut removes all but the newest positions that an ended mission may keep, and
-// counts them.
+// counts them: none while a hold stands.
 func cut(ctx context.Context, tx pgx.Tx, m *session.Mission) error {
 	if m.State != session.Ended || m.Policy.MaxPoints == 0 || m.ExpiresOn == 0 || !m.Policy.Track {
 		return nil
@@ -70,10 +70,12 @@ func cut(ctx context.Context, tx pgx.Tx, m *session.Mission) error {
 	rows, _ := tx.Query(ctx, `WITH gone AS (
 			DELETE FROM positions p USING (
 				SELECT o.agent, o.slot FROM positions o WHERE o.expires_on = $1 AND o.mission = $2
+					AND NOT EXISTS (SELECT FROM holds h WHERE h.tenant = $4 AND h.mission = $2
+						AND h.gone_at IS NULL AND h.released_at IS NULL AND h.until > $5)
 				ORDER BY o.at DESC, o.slot DESC, o.agent DESC OFFSET $3) old
 			WHERE p.expires_on = $1 AND p.mission = $2 AND p.agent = old.agent AND p.slot = old.slot
 			RETURNING p.agent)
-		SELECT agent, count(*) FROM gone GROUP BY agent`, m.ExpiresOn.Time(), m.ID, m.Policy.MaxPoints)
+		SELECT agent, count(*) FROM gone GROUP BY agent`, m.ExpiresOn.Time(), m.ID, m.Policy.MaxPoints, m.Tenant, m.ReadAt)
 	return countRemoved(rows, m)
 }
 

@@ -73,26 +73,32 @@ func (s *Store) PurgePositions(ctx context.Context, before session.Day) (more bo
 	return more, err
 }
 
-// excess is the condition of missions that have more positions than they keep.
+// stands is the condition of a hold that stood at the time ?1.
+const stands = "h.gone_at IS NULL AND h.released_at IS NULL AND h.until > ?1"
+
+// excess is the condition of missions that have more positions than they keep,
+// and no hold that stood at the time ?1.
 const excess = `state = 'ended' AND max_points > 0 AND expires_on >= (SELECT before FROM expiry)
+	AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.mission = m.id AND ` + stands + `)
 	AND (SELECT count(*) FROM positions p WHERE p.expires_on = m.expires_on AND p.mission = m.id) > max_points`
 
 // Overfull returns missions that have ended with more positions than their
 // policy keeps.
 func (s *Store) Overfull(ctx context.Context, limit int) (refs []session.Ref, err error) {
+	now := s.clock().UnixMilli()
 	err = s.read(ctx, func(q queryer) error {
 		return q.each(func(row *sql.Rows) error {
 			var ref session.Ref
 			err := row.Scan(&ref.Tenant, &ref.ID)
 			refs = append(refs, ref)
 			return err
-		}, "SELECT tenant, id FROM missions m WHERE "+excess+" LIMIT ?", limit)
+		}, "SELECT tenant, id FROM missions m WHERE "+excess+" LIMIT ?2", now, limit)
 	})
 	return refs, err
 }
 
 // cut removes all but the newest positions that an ended mission may keep, and
-// counts them.
+// counts them: none while a hold stands.
 func (t *tx) cut(m *session.Mission) error {
 	if m.State != session.Ended || m.Policy.MaxPoints == 0 || m.ExpiresOn == 0 {
 		return nil
@@ -105,8 +111,9 @@ func (t *tx) cut(m *session.Mission) error {
 		err := row.Scan(&agent, &slot)
 		agents, slots = append(agents, agent), append(slots, slot)
 		return err
-	}, `SELECT agent, slot FROM positions WHERE expires_on = ? AND mission = ?
-		ORDER BY at DESC, slot DESC, agent DESC LIMIT -1 OFFSET ?`, day(m.ExpiresOn), m.ID, m.Policy.MaxPoints)
+	}, `SELECT agent, slot FROM positions WHERE expires_on = ?2 AND mission = ?3
+		AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.mission = ?3 AND `+stands+`)
+		ORDER BY at DESC, slot DESC, agent DESC LIMIT -1 OFFSET ?4`, t.now, day(m.ExpiresOn), m.ID, m.Policy.MaxPoints)
 	if err != nil {
 		return err
 	}
@@ -243,7 +250,7 @@ func (s *Store) Overdue(ctx context.Context) (list []session.Overdue, err error)
 			args  []any
 		}{
 			{session.ClassPositions, "SELECT count(*) FROM positions WHERE expires_on <= ?", []any{day(today)}},
-			{session.ClassExcess, "SELECT coalesce(sum((SELECT count(*) FROM positions p WHERE p.expires_on = m.expires_on AND p.mission = m.id) - max_points), 0) FROM missions m WHERE " + excess, nil},
+			{session.ClassExcess, "SELECT coalesce(sum((SELECT count(*) FROM positions p WHERE p.expires_on = m.expires_on AND p.mission = m.id) - max_points), 0) FROM missions m WHERE " + excess, []any{late}},
 			{session.ClassLocations, "SELECT (SELECT count(*) FROM latest l WHERE " + adrift + ") + (SELECT count(*) FROM progress l WHERE " + adrift + ")", []any{late}},
 			{session.ClassHeld, `SELECT count(*) FROM archive a JOIN holds h ON h.id = a.hold
 				WHERE h.released_at <= ?1 OR h.until <= ?1 OR h.gone_at IS NOT NULL`, []any{late}},

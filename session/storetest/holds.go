@@ -102,6 +102,44 @@ func testHoldUntil(p *sweepWorld) {
 	p.held(m, next, 5)
 }
 
+// testHoldKeepsAll (P37): while a hold stands, no position of the mission is cut
+// off for being one too many; the copy has all. Once it ends, the originals are
+// cut: at its release at once, otherwise by the next sweep.
+func testHoldKeepsAll(p *sweepWorld) {
+	begin := func(agent string) *session.Mission {
+		m := p.planNow(agent)
+		m.Policy.MaxPoints = 2
+		return p.do(p.create(m), session.Begin)
+	}
+	released, passes := begin("badge-1"), begin("badge-2")
+	h, other := p.hold(released, 10), p.hold(passes, 5)
+	for _, m := range []*session.Mission{released, passes} {
+		p.fill(m, 7)
+		m = p.do(m, session.End)
+		p.stored(m, 7)
+		p.overdue()
+		p.sweep()
+		p.stored(m, 7)
+	}
+	p.held(released, h, 7)
+	p.held(passes, other, 7)
+	if _, err := p.service.ReleaseHold(p.Context(), p.staff(), released.ID); err != nil {
+		p.Fatal(err)
+	}
+	p.stored(released, 2)
+	p.stored(passes, 7)
+	p.sweep()
+	p.clock(other.Until)
+	p.overdue() // the next sweep has a moment
+	p.clock(other.Until.Add(session.TidyingSlack))
+	p.overdue(session.ClassExcess, session.ClassHeld)
+	if done := p.sweep(); done.Trimmed != 1 {
+		p.Errorf("swept %+v, want one track cut", done)
+	}
+	p.stored(passes, 2)
+	p.overdue()
+}
+
 // testHoldRules: who may hold what, why and for how long.
 func testHoldRules(p *sweepWorld) {
 	m := p.ended(2, 2, "badge-1")

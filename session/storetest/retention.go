@@ -51,6 +51,7 @@ func RunRetention(t *testing.T, open func(t *testing.T) Installation) {
 		{"HoldLife", testHoldLife},
 		{"HoldRules", testHoldRules},
 		{"HoldUntil", testHoldUntil},
+		{"HoldKeepsAll", testHoldKeepsAll},
 		{"CopyResumed", testCopyResumed},
 		{"CopyDamaged", testCopyDamaged},
 		{"CopiersAtOnce", testCopiersAtOnce},

@@ -223,14 +223,18 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
--- Missions that have ended with more positions than their policy keeps.
+-- Missions that have ended with more positions than their policy keeps, and with
+-- no hold that stood by then.
 -- +goose StatementBegin
-CREATE FUNCTION ronde_overfull(most integer) RETURNS TABLE (tenant text, mission uuid, excess bigint) LANGUAGE sql VOLATILE
+CREATE FUNCTION ronde_overfull(most integer, by timestamptz) RETURNS TABLE (tenant text, mission uuid, excess bigint) LANGUAGE sql VOLATILE
     SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT m.tenant, m.id, stored.n - m.max_points FROM missions m
     CROSS JOIN LATERAL (SELECT count(*) AS n FROM positions p WHERE p.expires_on = m.expires_on AND p.mission = m.id) stored
     WHERE m.state = 'ended' AND m.max_points > 0 AND m.expires_on >= (SELECT e.before FROM expiry e)
-        AND stored.n > m.max_points LIMIT most
+        AND stored.n > m.max_points
+        AND NOT EXISTS (SELECT FROM holds h WHERE h.tenant = m.tenant AND h.mission = m.id
+            AND h.gone_at IS NULL AND h.released_at IS NULL AND h.until > by)
+    LIMIT most
 $$;
 -- +goose StatementEnd
 
@@ -368,7 +372,7 @@ DECLARE
     late  CONSTANT timestamptz := now - slack_ms * interval '1 ms';
 BEGIN
     RETURN QUERY SELECT 'positions', count(*) FROM positions p WHERE p.expires_on <= today;
-    RETURN QUERY SELECT 'excess_positions', coalesce(sum(o.excess), 0)::bigint FROM ronde_overfull(NULL) o;
+    RETURN QUERY SELECT 'excess_positions', coalesce(sum(o.excess), 0)::bigint FROM ronde_overfull(NULL, late) o;
     RETURN QUERY SELECT 'locations',
         (SELECT count(*) FROM latest l WHERE ronde_adrift(l.mission, l.agent, late)) +
         (SELECT count(*) FROM progress l WHERE ronde_adrift(l.mission, l.agent, late));
@@ -384,7 +388,7 @@ END $$;
 
 GRANT EXECUTE ON FUNCTION ronde_unclaimed(), ronde_claim_days(), ronde_uncopied_holds(integer), ronde_ended_holds(integer),
     ronde_copy_held(text, uuid, text[], bigint[], timestamptz[], bytea[]), ronde_hold_copied(text, uuid, bigint),
-    ronde_delete_held(text, uuid, integer), ronde_overfull(integer), ronde_purge_locations(), ronde_anonymize(integer),
+    ronde_delete_held(text, uuid, integer), ronde_overfull(integer, timestamptz), ronde_purge_locations(), ronde_anonymize(integer),
     ronde_purge_acknowledgements(integer), ronde_overdue(bigint, integer), ronde_sealed() TO ronde_app;
 GRANT EXECUTE ON FUNCTION ronde_sweepable() TO ronde_owner, ronde_app;
 
