@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // The months for which a tenant's mission records keep names, sites and links
@@ -35,12 +37,12 @@ type RetentionStore interface {
 
 	// ClaimDays claims all days until the store's today for a sweep: from then on
 	// no hold can be set on a mission that expires on one of them. It returns the
-	// first day whose tracks are not to be destroyed yet: tomorrow, or earlier if
-	// a standing hold on a mission that expires before has no whole copy.
-	ClaimDays(ctx context.Context) (before Day, err error)
-	// PurgePositions removes positions that expire before that day, as far as
-	// ClaimDays would return it: some of them, and whether there may be more.
-	// ErrUnavailable where a reader holds them; nobody who stores or reads other
+	// first day whose tracks are not to be destroyed yet, which is tomorrow, and
+	// what must stay all the same.
+	ClaimDays(ctx context.Context) (before Day, kept []Pin, err error)
+	// PurgePositions removes positions that expire before that day and that
+	// ClaimDays would not keep, all but those of the missions concerned: some of
+	// them, and whether there may be more. ErrUnavailable where a reader holds them; nobody who stores or reads other
 	// days waits for that longer than a moment.
 	PurgePositions(ctx context.Context, before Day) (more bool, err error)
 	// Overfull returns missions that have ended with more positions than their
@@ -63,6 +65,13 @@ type RetentionStore interface {
 	Overdue(ctx context.Context) ([]Overdue, error)
 }
 
+// Pin is what a sweep must leave although its day is over: a hold stands on a
+// mission whose track has no whole copy yet.
+type Pin struct {
+	Hold uuid.UUID
+	SaltID
+}
+
 // Overdue is how many rows of a class have outlived their limit.
 type Overdue struct {
 	Class Class
@@ -81,6 +90,7 @@ type Swept struct {
 	Acknowledged int // acknowledgements of former agents
 	Receipts     int
 	Recorded     int // rows of the access log
+	Kept         int // holds without a whole copy, for which a track whose day is over stays
 }
 
 // sweepAtOnce is how many objects one step asks the store for at a time.
@@ -88,7 +98,8 @@ const sweepAtOnce = 100
 
 // Sweep removes whatever has outlived its limit. It is safe on all nodes at once
 // and can be stopped anywhere: the next one goes on. Copies of holds come first;
-// salts go before the positions that they sealed. A step that fails holds up only
+// salts go before the positions that they sealed. A track that cannot be copied
+// keeps its tenant's salt of that day, and nothing else. A step that fails holds up only
 // those that depend on it, and the errors are joined.
 func (s *Service) Sweep(ctx context.Context) (done Swept, err error) {
 	var failed []error
@@ -102,9 +113,11 @@ func (s *Service) Sweep(ctx context.Context) (done Swept, err error) {
 	}
 	step("close missions", &done.Closed, s.CloseDue)
 	step("trim tracks", &done.Trimmed, s.trimOverfull)
-	if before, err := s.claim(ctx, &done); err != nil {
+	before, kept, err := s.claim(ctx, func() { step("copy held tracks", &done.Copied, s.CopyHolds) })
+	done.Kept = len(kept)
+	if err != nil {
 		failed = append(failed, err)
-	} else if step("destroy salts", &done.Salts, func(ctx context.Context) (int, error) { return s.destroySalts(ctx, before) }) {
+	} else if step("destroy salts", &done.Salts, func(ctx context.Context) (int, error) { return s.destroySalts(ctx, before, kept) }) {
 		step("remove positions", new(int), func(ctx context.Context) (int, error) { return 0, s.purgePositions(ctx, before) })
 	}
 	step("remove locations", &done.Locations, s.Store.PurgeLocations)
@@ -113,7 +126,7 @@ func (s *Service) Sweep(ctx context.Context) (done Swept, err error) {
 	step("remove acknowledgements", &done.Acknowledged, repeated(s.Store.PurgeAcknowledgements, purgeAtOnce))
 	step("remove receipts", &done.Receipts, s.PurgeReceipts)
 	step("shorten the access log", &done.Recorded, s.PurgeAccess)
-	if done != (Swept{}) {
+	if done != (Swept{Kept: done.Kept}) {
 		step("record the sweep", new(int), func(ctx context.Context) (int, error) {
 			return 0, s.Record(ctx, nil, Access{Action: AccessRetentionSweep})
 		})
@@ -123,7 +136,7 @@ func (s *Service) Sweep(ctx context.Context) (done Swept, err error) {
 
 // destroySalts destroys the salts that expired before a day, once it is recorded
 // that somebody does.
-func (s *Service) destroySalts(ctx context.Context, before Day) (int, error) {
+func (s *Service) destroySalts(ctx context.Context, before Day, kept []Pin) (int, error) {
 	days, err := s.Sealer.ring.SaltDays(ctx)
 	if err == nil && OverdueSalts(days, before-1) > 0 {
 		err = s.Record(ctx, nil, Access{Action: AccessKeysDestroy, Why: "of tracks that expired before " + before.String()})
@@ -131,31 +144,34 @@ func (s *Service) destroySalts(ctx context.Context, before Day) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return s.Sealer.ring.DestroySalts(ctx, before)
+	salts := make([]SaltID, len(kept))
+	for i := range kept {
+		salts[i] = kept[i].SaltID
+	}
+	return s.Sealer.ring.DestroySalts(ctx, before, salts...)
 }
 
-// claim returns the first day that is not to be swept. No hold can come once the
-// days are claimed: what was held in time is copied after that.
-func (s *Service) claim(ctx context.Context, done *Swept) (Day, error) {
+// claim returns the first day that is not to be swept, and what is to be kept of
+// those before it. No hold can come once the days are claimed: what was held in
+// time is copied after that.
+func (s *Service) claim(ctx context.Context, copyHolds func()) (before Day, kept []Pin, err error) {
 	now, err := s.Store.Now(ctx)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	s.Sealer.expire(DayOf(now))
-	if _, err := s.Store.ClaimDays(ctx); err != nil {
-		return 0, fmt.Errorf("claim the days that are over: %w", err)
+	if _, _, err := s.Store.ClaimDays(ctx); err != nil {
+		return 0, nil, fmt.Errorf("claim the days that are over: %w", err)
 	}
-	// One that cannot be copied now keeps its day, and those after it, alone.
-	copied, copyErr := s.CopyHolds(ctx)
-	done.Copied += copied
-	if copyErr != nil {
-		s.Log.Warn("hold_not_copied", "copied", copied, "error", copyErr)
-	}
-	before, err := s.Store.ClaimDays(ctx)
+	copyHolds()
+	before, kept, err = s.Store.ClaimDays(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("claim the days that are over: %w", err)
+		return 0, nil, fmt.Errorf("claim the days that are over: %w", err)
 	}
-	return before, nil
+	for _, p := range kept {
+		s.Log.Warn("expired_track_kept", "hold", p.Hold, "day", p.Day.String(), "because", "the hold stands and has no whole copy")
+	}
+	return before, kept, nil
 }
 
 func (s *Service) purgePositions(ctx context.Context, before Day) error {

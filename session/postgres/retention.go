@@ -26,20 +26,35 @@ func (s *Store) SetMissionTerm(ctx context.Context, tenant string, months int) e
 }
 
 // ClaimDays implements session.RetentionStore.
-func (s *Store) ClaimDays(ctx context.Context) (session.Day, error) {
+func (s *Store) ClaimDays(ctx context.Context) (before session.Day, kept []session.Pin, err error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	var before time.Time
-	err := s.pool.QueryRow(ctx, "SELECT ronde_claim_days()").Scan(&before)
-	return session.DayOf(before), storeError(err)
+	var day time.Time
+	if err := s.pool.QueryRow(ctx, "SELECT ronde_claim_days()").Scan(&day); err != nil {
+		return 0, nil, storeError(err)
+	}
+	// After the claim: this sees every hold that was set in time.
+	rows, _ := s.pool.Query(ctx, "SELECT hold, tenant, day FROM ronde_kept() WHERE day < $1 ORDER BY day, hold", day)
+	kept, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (p session.Pin, err error) {
+		var day time.Time
+		err = row.Scan(&p.Hold, &p.Tenant, &day)
+		p.Day = session.DayOf(day)
+		return p, err
+	})
+	return session.DayOf(day), kept, storeError(err)
 }
 
+// purgeBeside is how many positions one transaction removes from a partition
+// that stays.
+const purgeBeside = 5_000
+
 // PurgePositions implements session.RetentionStore: it drops whole partitions,
-// each in a transaction of its own.
+// each in a transaction of its own, and removes positions from those that stay.
 func (s *Store) PurgePositions(ctx context.Context, before session.Day) (more bool, err error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	rows, _ := s.pool.Query(ctx, "SELECT ronde_partitions(least($1, ronde_sweepable()))", before.Time())
+	rows, _ := s.pool.Query(ctx, `SELECT d.day FROM ronde_partitions(least($1, ronde_claimed())) d (day)
+		WHERE NOT EXISTS (SELECT FROM ronde_kept() k WHERE k.day = d.day)`, before.Time())
 	days, err := pgx.CollectRows(rows, pgx.RowTo[time.Time])
 	if err != nil {
 		return false, storeError(err)
@@ -49,7 +64,8 @@ func (s *Store) PurgePositions(ctx context.Context, before session.Day) (more bo
 			return false, storeError(err)
 		}
 	}
-	return false, nil
+	n, err := s.purge(ctx, "SELECT ronde_purge_beside($1, $2)", before.Time(), purgeBeside)
+	return n == purgeBeside, err
 }
 
 // Overfull implements session.RetentionStore.

@@ -30,43 +30,42 @@ func (s *Store) SetMissionTerm(ctx context.Context, tenant string, months int) e
 	})
 }
 
-// ClaimDays claims the days that are over, and returns the first that is not to
-// be swept.
-func (s *Store) ClaimDays(ctx context.Context) (before session.Day, err error) {
-	err = s.write(ctx, func(t *tx) (err error) {
+// ClaimDays claims the days that are over, and returns the first that is not, and
+// what is to be kept of those before it.
+func (s *Store) ClaimDays(ctx context.Context) (before session.Day, kept []session.Pin, err error) {
+	err = s.write(ctx, func(t *tx) error {
+		kept = nil
 		if _, err := t.exec("UPDATE expiry SET before = ?1 WHERE before < ?1", t.today(1)); err != nil {
 			return err
 		}
-		before, err = t.sweepable()
-		return err
+		q := queryer(t.query)
+		if err := q.one([]any{asDay{&before}}, "SELECT before FROM expiry"); err != nil {
+			return err
+		}
+		return q.each(func(row *sql.Rows) error {
+			var p session.Pin
+			err := row.Scan(&p.Hold, &p.Tenant, asDay{&p.Day})
+			kept = append(kept, p)
+			return err
+		}, `SELECT h.id, h.tenant, m.expires_on FROM holds h JOIN missions m ON m.id = h.mission
+			WHERE `+uncopied+" AND m.expires_on < ? ORDER BY m.expires_on, h.id", t.now, day(before))
 	})
-	return before, err
+	return before, kept, err
 }
 
 // today returns the day of the store's clock, or one so many days later.
 func (t *tx) today(later session.Day) any { return day(session.DayOf(time.UnixMilli(t.now)) + later) }
 
-// sweepable returns the first day that is not to be swept: one that was not
-// claimed, or whose holds are not copied.
-func (t *tx) sweepable() (before session.Day, err error) {
-	err = queryer(t.query).one([]any{asDay{&before}}, `SELECT min(e.before, coalesce((
-			SELECT min(m.expires_on) FROM holds h JOIN missions m ON m.id = h.mission WHERE `+uncopied+`), e.before))
-		FROM expiry e`, t.now)
-	return before, err
-}
-
 // purgeBatch is how many positions one transaction removes: others wait for it.
 const purgeBatch = 2000
 
-// PurgePositions removes some of the positions that expire before a day.
+// PurgePositions removes some of the positions that expire before a day, but none
+// whose copy a hold still waits for.
 func (s *Store) PurgePositions(ctx context.Context, before session.Day) (more bool, err error) {
 	err = s.write(ctx, func(t *tx) error {
-		sweepable, err := t.sweepable()
-		if err != nil {
-			return err
-		}
 		n, err := t.exec(`DELETE FROM positions WHERE (expires_on, mission, agent, slot) IN (
-			SELECT expires_on, mission, agent, slot FROM positions WHERE expires_on < ? LIMIT ?)`, day(min(before, sweepable)), purgeBatch)
+			SELECT expires_on, mission, agent, slot FROM positions WHERE expires_on < min(?, (SELECT before FROM expiry))
+				AND mission NOT IN (SELECT mission FROM holds WHERE `+uncopied+`) LIMIT ?)`, day(before), t.now, purgeBatch)
 		more = n == purgeBatch
 		return err
 	})
