@@ -159,14 +159,15 @@ func (c *HoldChange) set(p *Principal, reason string, until time.Time) error {
 }
 
 // ReleaseHold ends the hold of a mission: its copy can no longer be read, and is
-// deleted with its salt by the next sweep. Releasing it again is harmless.
-// ErrNotFound for a mission that never had one. why, which may be empty, goes into
-// the access log.
+// deleted with its salt by the next sweep. The originals are then cut to the
+// newest that the policy keeps, which had waited for it. Releasing it again is
+// harmless. ErrNotFound for a mission that never had one. why, which may be empty,
+// goes into the access log.
 func (s *Service) ReleaseHold(ctx context.Context, p *Principal, mission uuid.UUID, why string) (Hold, error) {
 	if p.Role != Platform && p.Role != Operator {
 		return Hold{}, ErrForbidden
 	}
-	return s.Store.UpdateHold(ctx, p.Tenant, mission, func(c *HoldChange) error {
+	h, err := s.Store.UpdateHold(ctx, p.Tenant, mission, func(c *HoldChange) error {
 		if c.Hold.ID == uuid.Nil {
 			return ErrNotFound
 		}
@@ -176,6 +177,11 @@ func (s *Service) ReleaseHold(ctx context.Context, p *Principal, mission uuid.UU
 		}
 		return nil
 	})
+	if err != nil {
+		return Hold{}, err
+	}
+	_, err = s.Store.UpdateMission(ctx, p.Tenant, mission, func(*Mission) error { return nil })
+	return h, err
 }
 
 func (c *HoldChange) log(p *Principal, action AccessAction, why string) {

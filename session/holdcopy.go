@@ -20,47 +20,74 @@ func (s *Service) CopyHolds(ctx context.Context) (copied int, err error) {
 		if err != nil {
 			return copied, errors.Join(failed, err)
 		}
+		settled := 0
 		for i := range holds {
-			switch err := s.copyHold(ctx, &holds[i]); {
-			case err == nil:
+			switch whole, err := s.copyHold(ctx, &holds[i]); {
+			case err == nil && whole:
 				copied++
-			case !errors.Is(err, ErrState) && !errors.Is(err, ErrGone): // otherwise it has ended meanwhile
+				settled++
+			case err == nil:
+				settled++
+			case !errors.Is(err, ErrState): // otherwise it has ended meanwhile
 				failed = errors.Join(failed, fmt.Errorf("copy what hold %s preserves: %w", holds[i].ID, err))
 			}
 		}
-		// Those that failed would only come first again.
-		if failed != nil || len(holds) < sweepAtOnce {
+		// Those that were not settled would only come first again.
+		if settled < sweepAtOnce {
 			return copied, failed
 		}
 	}
 }
 
 // copyHold copies one track: opened under its own key, sealed under the hold's.
-// It goes on where another copier, or an earlier attempt, has come to.
-func (s *Service) copyHold(ctx context.Context, h *Hold) error {
+// It goes on where another copier, or an earlier attempt, has come to. It reports
+// whether the copy became whole; otherwise the hold has ended.
+func (s *Service) copyHold(ctx context.Context, h *Hold) (whole bool, err error) {
 	m, err := s.Store.Mission(ctx, h.Tenant, h.Mission)
 	if err != nil {
-		return err
+		return false, err
+	}
+	salt, err := s.Sealer.ring.HoldSalt(ctx, h.ID, true)
+	if errors.Is(err, ErrGone) {
+		return false, s.endReleased(ctx, h)
+	}
+	if err != nil {
+		return false, err
 	}
 	from, err := s.Sealer.copyKey(ctx, m)
 	if errors.Is(err, ErrGone) {
 		// It cannot have happened through a sweep, which waits. Nothing is left
-		// to copy, and the other tracks of that day must not wait for it.
+		// to copy.
 		s.Log.Error("held_track_lost", "hold", h.ID, "mission", m.ID)
-		return s.Store.HoldCopied(ctx, *h, m.mostPositions())
+		return true, s.Store.HoldCopied(ctx, *h, m.mostPositions())
 	}
 	if err != nil {
-		return err
-	}
-	salt, err := s.Sealer.ring.HoldSalt(ctx, h.ID, true)
-	if err != nil {
-		return err
+		return false, err
 	}
 	to, err := newHoldKey(s.Sealer.root, salt, m, h.ID)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return s.copyRows(ctx, m, h, from, to)
+	return true, s.copyRows(ctx, m, h, from, to)
+}
+
+// endReleased releases a hold whose salt is destroyed, which happens only to one
+// that has ended: a backup of the store has brought it back. It would preserve
+// what nobody may read any more.
+func (s *Service) endReleased(ctx context.Context, h *Hold) error {
+	const why = "its salt was destroyed: it had ended before a backup brought it back"
+	_, err := s.Store.UpdateHold(ctx, h.Tenant, h.Mission, func(c *HoldChange) error {
+		if c.Hold.ID != h.ID || !c.Hold.Stands(c.Mission.ReadAt) {
+			return nil
+		}
+		c.Hold.ReleasedAt = c.Mission.ReadAt
+		c.Mission.Log = append(c.Mission.Log, Access{Action: AccessHoldRelease, Object: h.ID, Why: why})
+		return nil
+	})
+	if err == nil {
+		s.Log.Warn("restored_hold_released", "hold", h.ID, "mission", h.Mission, "because", why)
+	}
+	return err
 }
 
 // copyRows copies what is missing and declares the copy whole. An attempt before

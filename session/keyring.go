@@ -24,9 +24,11 @@ type Keyring interface {
 	// a salt that was destroyed or never made in time.
 	Salt(ctx context.Context, tenant string, day, today Day) ([]byte, error)
 	// DestroySalts destroys every salt, of every tenant, that expired before
-	// the day given, and returns how many it destroyed. Repeating it is
-	// harmless.
-	DestroySalts(ctx context.Context, before Day) (int, error)
+	// the day given, but for those kept, and returns how many it destroyed.
+	// Repeating it is harmless. Of the days from the first one of which a salt
+	// is kept, Salt may make new ones for whoever still takes them for days to
+	// come.
+	DestroySalts(ctx context.Context, before Day, kept ...SaltID) (int, error)
 	// SaltDays returns the days of which there are salts, in order.
 	SaltDays(ctx context.Context) ([]Day, error)
 	// HoldSalt returns the 32-byte salt under which the copy of a hold is sealed.
@@ -67,6 +69,12 @@ type Keyring interface {
 	RemoveSigningKeys(ctx context.Context, ids ...string) (int, error)
 	// Close releases what the keyring holds.
 	Close() error
+}
+
+// SaltID names the salt of a tenant's tracks that expire on a day.
+type SaltID struct {
+	Tenant string
+	Day    Day
 }
 
 // SigningKey is an Ed25519 key that signs agent tokens and links.

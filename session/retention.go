@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // The months for which a tenant's mission records keep names, sites and links
@@ -39,16 +41,16 @@ type RetentionStore interface {
 
 	// ClaimDays claims all days until the store's today for a sweep: from then on
 	// no hold can be set on a mission that expires on one of them. It returns the
-	// first day whose tracks are not to be destroyed yet: tomorrow, or earlier if
-	// a standing hold on a mission that expires before has no whole copy.
-	ClaimDays(ctx context.Context) (before Day, err error)
-	// PurgePositions removes positions that expire before that day, as far as
-	// ClaimDays would return it: some of them, and whether there may be more.
-	// ErrUnavailable where a reader holds them; nobody who stores or reads other
+	// first day whose tracks are not to be destroyed yet, which is tomorrow, and
+	// what must stay all the same.
+	ClaimDays(ctx context.Context) (before Day, kept []Pin, err error)
+	// PurgePositions removes positions that expire before that day and that
+	// ClaimDays would not keep, all but those of the missions concerned: some of
+	// them, and whether there may be more. ErrUnavailable where a reader holds them; nobody who stores or reads other
 	// days waits for that longer than a moment.
 	PurgePositions(ctx context.Context, before Day) (more bool, err error)
 	// Overfull returns missions that have ended with more positions than their
-	// policy keeps. UpdateMission mends each.
+	// policy keeps, and on which no hold stands. UpdateMission mends each.
 	Overfull(ctx context.Context, limit int) ([]Ref, error)
 	// PurgeLocations removes latest positions and saved progress that belong to no
 	// open window of a mission that is going on.
@@ -65,6 +67,13 @@ type RetentionStore interface {
 	// Overdue counts the rows that have outlived their limit: one entry for each
 	// class that can be counted, in a fixed order, also where there are none.
 	Overdue(ctx context.Context) ([]Overdue, error)
+}
+
+// Pin is what a sweep must leave although its day is over: a hold stands on a
+// mission whose track has no whole copy yet.
+type Pin struct {
+	Hold uuid.UUID
+	SaltID
 }
 
 // Overdue is how many rows of a class have outlived their limit.
@@ -86,6 +95,7 @@ type Swept struct {
 	Receipts     int `json:"removed_receipts"`
 	Recorded     int `json:"removed_access_log_rows"`
 	Tombstones   int `json:"removed_tombstones"` // older than any backup may be
+	Kept         int `json:"kept_holds"`         // without a whole copy, for which a track whose day is over stays
 }
 
 const (
@@ -97,9 +107,11 @@ const (
 
 // Sweep removes whatever has outlived its limit. It is safe on all nodes at once
 // and can be stopped anywhere: the next one goes on. Copies of holds come first;
-// salts go before the positions that they sealed. A step that fails holds up only
-// those that depend on it, and the errors are joined. It carries out the tombstones
-// of what a node that died had begun to erase, or a restored database brought back.
+// salts go before the positions that they sealed. A track that cannot be copied
+// keeps its tenant's salt of that day, and nothing else. A step that fails holds up
+// only those that depend on it, and the errors are joined. It carries out the
+// tombstones of what a node that died had begun to erase, or a restored database
+// brought back.
 func (s *Service) Sweep(ctx context.Context) (done Swept, err error) {
 	var failed []error
 	succeeds := func(name string, err error) bool {
@@ -115,9 +127,10 @@ func (s *Service) Sweep(ctx context.Context) (done Swept, err error) {
 	}
 	step("close missions", &done.Closed, s.CloseDue)
 	step("trim tracks", &done.Trimmed, s.trimOverfull)
-	before, err := s.claim(ctx, &done)
+	before, kept, err := s.claim(ctx, func() { step("copy held tracks", &done.Copied, s.CopyHolds) })
+	done.Kept = len(kept)
 	if succeeds("claim the days that are over", err) &&
-		step("destroy salts", &done.Salts, func(ctx context.Context) (int, error) { return s.destroySalts(ctx, before) }) {
+		step("destroy salts", &done.Salts, func(ctx context.Context) (int, error) { return s.destroySalts(ctx, before, kept) }) {
 		succeeds("remove positions", s.purgePositions(ctx, before))
 	}
 	step("remove locations", &done.Locations, s.Store.PurgeLocations)
@@ -127,7 +140,7 @@ func (s *Service) Sweep(ctx context.Context) (done Swept, err error) {
 	step("remove receipts", &done.Receipts, repeated(s.Store.PurgeReceipts, purgeAtOnce))
 	step("shorten the access log", &done.Recorded, repeated(s.Store.PurgeAccess, accessAtOnce))
 	step("remove tombstones", &done.Tombstones, s.purgeTombstones)
-	if done != (Swept{}) {
+	if done != (Swept{Kept: done.Kept}) {
 		succeeds("record the sweep", s.Record(ctx, nil, Access{Action: AccessRetentionSweep}))
 	}
 	return done, errors.Join(failed...)
@@ -135,7 +148,7 @@ func (s *Service) Sweep(ctx context.Context) (done Swept, err error) {
 
 // destroySalts destroys the salts that expired before a day, once it is recorded
 // that somebody does.
-func (s *Service) destroySalts(ctx context.Context, before Day) (int, error) {
+func (s *Service) destroySalts(ctx context.Context, before Day, kept []Pin) (int, error) {
 	days, err := s.Sealer.ring.SaltDays(ctx)
 	if err == nil && len(DaysBefore(days, before)) > 0 {
 		err = s.Record(ctx, nil, Access{Action: AccessKeysDestroy, Why: "of tracks that expired before " + before.String()})
@@ -143,27 +156,34 @@ func (s *Service) destroySalts(ctx context.Context, before Day) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return s.Sealer.ring.DestroySalts(ctx, before)
+	salts := make([]SaltID, len(kept))
+	for i := range kept {
+		salts[i] = kept[i].SaltID
+	}
+	return s.Sealer.ring.DestroySalts(ctx, before, salts...)
 }
 
-// claim returns the first day that is not to be swept. No hold can come once the
-// days are claimed: what was held in time is copied after that.
-func (s *Service) claim(ctx context.Context, done *Swept) (Day, error) {
+// claim returns the first day that is not to be swept, and what is to be kept of
+// those before it. No hold can come once the days are claimed: what was held in
+// time is copied after that.
+func (s *Service) claim(ctx context.Context, copyHolds func()) (before Day, kept []Pin, err error) {
 	now, err := s.Store.Now(ctx)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	s.Sealer.expire(DayOf(now))
-	if _, err := s.Store.ClaimDays(ctx); err != nil {
-		return 0, err
+	if _, _, err := s.Store.ClaimDays(ctx); err != nil {
+		return 0, nil, err
 	}
-	// One that cannot be copied now keeps its day, and those after it, alone.
-	copied, copyErr := s.CopyHolds(ctx)
-	done.Copied += copied
-	if copyErr != nil {
-		s.Log.Warn("hold_not_copied", "copied", copied, "error", copyErr)
+	copyHolds()
+	before, kept, err = s.Store.ClaimDays(ctx)
+	if err != nil {
+		return 0, nil, err
 	}
-	return s.Store.ClaimDays(ctx)
+	for _, p := range kept {
+		s.Log.Warn("expired_track_kept", "hold", p.Hold, "day", p.Day.String(), "because", "the hold stands and has no whole copy")
+	}
+	return before, kept, nil
 }
 
 func (s *Service) purgePositions(ctx context.Context, before Day) error {

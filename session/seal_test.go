@@ -74,7 +74,7 @@ func (r *fakeRing) Salt(ctx context.Context, tenant string, day, today session.D
 	return bytes.Clone(r.salts[name]), nil
 }
 
-func (r *fakeRing) DestroySalts(_ context.Context, before session.Day) (int, error) {
+func (r *fakeRing) DestroySalts(_ context.Context, before session.Day, _ ...session.SaltID) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := len(r.salts)

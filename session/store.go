@@ -82,8 +82,9 @@ type Store interface {
 	// alter it; then stores what changed: state, plan, agents, windows. In the
 	// same transaction it removes each agent's positions from Agent.Trim on,
 	// counted in Agent.Removed, and the latest position of every agent without
-	// an open window; and, of a mission that has ended, every position but the
-	// newest Policy.MaxPoints, counted there too; and it adds Mission.Log to the
+	// an open window; and, of a mission that has ended and on which no hold
+	// stands, every position but the newest Policy.MaxPoints, counted there too;
+	// and it adds Mission.Log to the
 	// access log. It raises Revision if anything but that changed.
 	//
 	// An error of change is returned as it is and nothing is stored. change

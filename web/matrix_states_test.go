@@ -41,7 +41,7 @@ var answers = map[string]string{
 	"releaseMission":    "none      none   none   none  none      ok    none   ok",
 	"eraseAgent":        "duty      duty   duty   ok    ok        held  ok     held",
 	"getLedger":         "ok",
-	"exportAgent":       "ok",
+	"exportAgent":       "ok        ok     ok     ok    ok        why   ok     ok",
 	"acknowledgeNotice": "ok",
 
 	"createMission": "made", "listMissions": "ok", "publishNotice": "ok", "getNotice": "ok", "getAccessLog": "ok", "getPolicy": "ok",

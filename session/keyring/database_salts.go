@@ -53,12 +53,18 @@ func (d *Database) askSalt(ctx context.Context, sql string, args ...any) ([]byte
 // DestroySalts implements session.Keyring. First it records the day, from when
 // on Salt gives no earlier one, whatever day its caller takes for today; then
 // it drops the days' tables, each in a transaction of its own. If some cannot
-// be dropped now the others are, and the error names those; ask again.
-func (d *Database) DestroySalts(ctx context.Context, before session.Day) (int, error) {
+// be dropped now the others are, and the error names those; ask again. The day
+// that it records is no later than that of a salt that is kept, which Salt is to
+// give.
+func (d *Database) DestroySalts(ctx context.Context, before session.Day, kept ...session.SaltID) (int, error) {
 	if err := validateDay("day", before); err != nil {
 		return 0, err
 	}
-	days, err := d.markDestroyed(ctx, before)
+	marked, keep := firstKept(before, kept), keptTenants(kept)
+	days, err := d.markDestroyed(ctx, marked)
+	if err == nil && marked < before {
+		days, err = d.saltTables(ctx)
+	}
 	if err != nil {
 		return 0, unavailable(err)
 	}
@@ -70,10 +76,10 @@ func (d *Database) DestroySalts(ctx context.Context, before session.Day) (int, e
 			break
 		}
 		day, ok := parseDay(name)
-		if !ok {
-			continue // none of ours
+		if !ok || day >= before {
+			continue // none of ours, or yet to come
 		}
-		n, err := d.dropSalts(ctx, day)
+		n, err := d.dropSalts(ctx, day, day >= marked, keep[day])
 		count += n
 		if err != nil {
 			failed = append(failed, fmt.Errorf("drop %s/%s: %w", saltsPart, name, err))
@@ -91,10 +97,15 @@ func (d *Database) markDestroyed(ctx context.Context, before session.Day) ([]str
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
-// dropSalts drops the salts of one day and returns how many there were.
-func (d *Database) dropSalts(ctx context.Context, day session.Day) (n int, err error) {
+// dropSalts drops the salts of one day, or all but those of some tenants, and
+// returns how many.
+func (d *Database) dropSalts(ctx context.Context, day session.Day, some bool, kept []string) (n int, err error) {
 	ctx, cancel := d.bound(ctx)
 	defer cancel()
-	err = d.pool.QueryRow(ctx, "SELECT ronde_drop_salts($1)", day.Time()).Scan(&n)
+	if some {
+		err = d.pool.QueryRow(ctx, "SELECT ronde_drop_other_salts($1, $2)", day.Time(), append([]string{}, kept...)).Scan(&n)
+	} else {
+		err = d.pool.QueryRow(ctx, "SELECT ronde_drop_salts($1)", day.Time()).Scan(&n)
+	}
 	return n, err
 }

@@ -53,6 +53,23 @@ func validateDay(field string, day session.Day) error {
 	return nil
 }
 
+// firstKept returns the day before which no salt is kept, before at the latest.
+func firstKept(before session.Day, kept []session.SaltID) session.Day {
+	for _, k := range kept {
+		before = min(before, k.Day)
+	}
+	return before
+}
+
+// keptTenants returns the tenants whose salts are kept, by the day.
+func keptTenants(kept []session.SaltID) map[session.Day][]string {
+	tenants := map[session.Day][]string{}
+	for _, k := range kept {
+		tenants[k.Day] = append(tenants[k.Day], k.Tenant)
+	}
+	return tenants
+}
+
 // parseDay returns the day that a name spells.
 func parseDay(name string) (session.Day, bool) {
 	t, err := time.Parse(time.DateOnly, name)

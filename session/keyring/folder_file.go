@@ -16,6 +16,8 @@ const (
 	// hidden begins the names of files that are being made or destroyed. No
 	// entry's name does.
 	hidden = "."
+	// unfinished begins the names of those that are being made.
+	unfinished = hidden + "tmp-"
 )
 
 // read returns the content of an entry. The error is fs.ErrNotExist if there is
@@ -37,7 +39,7 @@ func (f *Folder) read(name string) ([]byte, error) {
 // there is one: of several that race, link(2) lets one through.
 func (f *Folder) create(name string, content []byte) error {
 	dir := path.Dir(name)
-	temp := path.Join(dir, hidden+"tmp-"+rand.Text())
+	temp := path.Join(dir, unfinished+rand.Text())
 	file, err := f.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
@@ -73,6 +75,12 @@ func (f *Folder) destroy(name string) (bool, error) {
 		return false, err
 	}
 	return true, nil
+}
+
+// gone reports whether there is no file of that name any more.
+func (f *Folder) gone(name string) bool {
+	_, err := f.root.Lstat(name)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // blank overwrites the file in place.

@@ -92,15 +92,17 @@ func (f *Folder) lasting(day session.Day) error {
 // DestroySalts implements session.Keyring. First it records the day, from when
 // on Salt gives no earlier one, whatever day its caller takes for today; then it
 // destroys the files. If some cannot be destroyed the others are, and the error
-// names those; ask again.
-func (f *Folder) DestroySalts(ctx context.Context, before session.Day) (int, error) {
+// names those; ask again. The day that it records is no later than that of a salt
+// that is kept, which Salt is to give.
+func (f *Folder) DestroySalts(ctx context.Context, before session.Day, kept ...session.SaltID) (int, error) {
 	if err := validateDay("day", before); err != nil {
 		return 0, err
 	}
 	if err := asked(ctx); err != nil {
 		return 0, err
 	}
-	if err := f.markDestroyed(before); err != nil {
+	keep := keptTenants(kept)
+	if err := f.markDestroyed(firstKept(before, kept)); err != nil {
 		return 0, unavailable(err)
 	}
 	days, err := f.names(saltsPart)
@@ -110,14 +112,15 @@ func (f *Folder) DestroySalts(ctx context.Context, before session.Day) (int, err
 	count := 0
 	var failed []error
 	for _, name := range days {
-		if day, ok := parseDay(name); !ok || day >= before {
+		day, ok := parseDay(name)
+		if !ok || day >= before {
 			continue
 		}
 		if err := asked(ctx); err != nil {
 			failed = append(failed, err)
 			break
 		}
-		n, err := f.destroyDay(path.Join(saltsPart, name))
+		n, err := f.destroyDay(path.Join(saltsPart, name), keep[day])
 		count += n
 		if err != nil {
 			failed = append(failed, err)
@@ -128,8 +131,9 @@ func (f *Folder) DestroySalts(ctx context.Context, before session.Day) (int, err
 }
 
 // destroyDay destroys everything in the folder of one day, what a crash left
-// behind included, and returns how many salts there were.
-func (f *Folder) destroyDay(dir string) (int, error) {
+// behind included, but for the salts of tenants that are kept, and returns how
+// many salts went.
+func (f *Folder) destroyDay(dir string, kept []string) (int, error) {
 	names, err := f.names(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil // another process was faster
@@ -140,6 +144,10 @@ func (f *Folder) destroyDay(dir string) (int, error) {
 	count := 0
 	var failed []error
 	for _, name := range names {
+		// A salt that was made and a crash may share one file: see create.
+		if slices.Contains(kept, name) || len(kept) > 0 && strings.HasPrefix(name, unfinished) {
+			continue
+		}
 		done, err := f.destroy(path.Join(dir, name))
 		if err != nil {
 			failed = append(failed, err)
@@ -149,8 +157,8 @@ func (f *Folder) destroyDay(dir string) (int, error) {
 		}
 	}
 	if len(failed) == 0 {
-		// Not empty if a salt is being made at this moment: nobody will get
-		// it, and the next call removes it.
+		// Not empty if a salt is kept, or being made at this moment: nobody will
+		// get that, and the next call removes it.
 		_ = f.root.Remove(dir)
 	}
 	return count, errors.Join(failed...)

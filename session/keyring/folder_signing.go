@@ -81,8 +81,8 @@ func (f *Folder) signingKeys() ([]numberedKey, error) {
 			continue // being made or removed, or none of ours
 		}
 		content, err := f.read(signingName(number))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // removed since
+		if err != nil && f.gone(signingName(number)) {
+			continue // removed since, and perhaps overwritten while it was read
 		}
 		if err != nil {
 			return nil, err

@@ -29,9 +29,8 @@
 // makes two roles that nobody can log in as: ronde_keys_owner owns everything;
 // ronde_keys is what every connection becomes, whoever logs in. It can read and
 // add identity, signing keys and tombstones, remove signing keys but the newest,
-// and get to salts only through functions: one by one, and to destroy whole days
-// or a whole tenant's. It cannot
-// change an entry.
+// and get to salts only through functions: one by one, and to destroy whole days,
+// all of a day but some tenants', or a whole tenant's. It cannot change an entry.
 //
 // PostgreSQL does not erase what DELETE removes: the row stays in its file until
 // the room is needed. So every expiry day has a table of its own, and to destroy

@@ -189,16 +189,16 @@ func TestClaimWaitsForHolds(t *testing.T) {
 		t.Fatal(list, err)
 	}
 	type claim struct {
-		before session.Day
-		err    error
+		kept []session.Pin
+		err  error
 	}
 	claimed := make(chan claim, 1)
 	_, err = s.UpdateHold(t.Context(), "acme", list[0].ID, func(c *session.HoldChange) error {
 		c.Hold = session.Hold{ID: session.NewID(), Reason: "a dispute", SetAt: before, Until: day.AddDate(0, 1, 0)}
 		f.exec(t, "UPDATE test_clock SET at = $1", day)
 		go func() {
-			before, err := other.ClaimDays(t.Context())
-			claimed <- claim{before, err}
+			_, kept, err := other.ClaimDays(t.Context())
+			claimed <- claim{kept, err}
 		}()
 		for end := time.Now().Add(30 * time.Second); f.count(t, `SELECT count(*) FROM pg_stat_activity
 			WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%ronde_claim_days%'`) == 0; {
@@ -212,8 +212,8 @@ func TestClaimWaitsForHolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := <-claimed; got.err != nil || got.before != session.DayOf(day) {
-		t.Errorf("claimed up to %v, %v; want up to the day %v, which is held", got.before, got.err, session.DayOf(day))
+	if got := <-claimed; got.err != nil || len(got.kept) != 1 || got.kept[0].SaltID != (session.SaltID{Tenant: "acme", Day: session.DayOf(day)}) {
+		t.Errorf("claimed but for %v, %v; want the day %v kept, which is held", got.kept, got.err, session.DayOf(day))
 	}
 }
 

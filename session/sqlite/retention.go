@@ -30,69 +30,74 @@ func (s *Store) SetMissionTerm(ctx context.Context, tenant string, months int) e
 	})
 }
 
-// ClaimDays claims the days that are over, and returns the first that is not to
-// be swept.
-func (s *Store) ClaimDays(ctx context.Context) (before session.Day, err error) {
-	err = s.write(ctx, func(t *tx) (err error) {
+// ClaimDays claims the days that are over, and returns the first that is not, and
+// what is to be kept of those before it.
+func (s *Store) ClaimDays(ctx context.Context) (before session.Day, kept []session.Pin, err error) {
+	err = s.write(ctx, func(t *tx) error {
+		kept = nil
 		if _, err := t.exec("UPDATE expiry SET before = ?1 WHERE before < ?1", t.today(1)); err != nil {
 			return err
 		}
-		before, err = t.sweepable()
-		return err
+		q := queryer(t.query)
+		if err := q.one([]any{asDay{&before}}, "SELECT before FROM expiry"); err != nil {
+			return err
+		}
+		return q.each(func(row *sql.Rows) error {
+			var p session.Pin
+			err := row.Scan(&p.Hold, &p.Tenant, asDay{&p.Day})
+			kept = append(kept, p)
+			return err
+		}, `SELECT h.id, h.tenant, m.expires_on FROM holds h JOIN missions m ON m.id = h.mission
+			WHERE `+uncopied+" AND m.expires_on < ? ORDER BY m.expires_on, h.id", t.now, day(before))
 	})
-	return before, err
+	return before, kept, err
 }
 
 // today returns the day of the store's clock, or one so many days later.
 func (t *tx) today(later session.Day) any { return day(session.DayOf(time.UnixMilli(t.now)) + later) }
 
-// sweepable returns the first day that is not to be swept: one that was not
-// claimed, or whose holds are not copied.
-func (t *tx) sweepable() (before session.Day, err error) {
-	err = queryer(t.query).one([]any{asDay{&before}}, `SELECT min(e.before, coalesce((
-			SELECT min(m.expires_on) FROM holds h JOIN missions m ON m.id = h.mission WHERE `+uncopied+`), e.before))
-		FROM expiry e`, t.now)
-	return before, err
-}
-
 // purgeBatch is how many positions one transaction removes: others wait for it.
 const purgeBatch = 2000
 
-// PurgePositions removes some of the positions that expire before a day.
+// PurgePositions removes some of the positions that expire before a day, but none
+// whose copy a hold still waits for.
 func (s *Store) PurgePositions(ctx context.Context, before session.Day) (more bool, err error) {
 	err = s.write(ctx, func(t *tx) error {
-		sweepable, err := t.sweepable()
-		if err != nil {
-			return err
-		}
 		n, err := t.exec(`DELETE FROM positions WHERE (expires_on, mission, agent, slot) IN (
-			SELECT expires_on, mission, agent, slot FROM positions WHERE expires_on < ? LIMIT ?)`, day(min(before, sweepable)), purgeBatch)
+			SELECT expires_on, mission, agent, slot FROM positions WHERE expires_on < min(?, (SELECT before FROM expiry))
+				AND mission NOT IN (SELECT mission FROM holds WHERE `+uncopied+`) LIMIT ?)`, day(before), t.now, purgeBatch)
 		more = n == purgeBatch
 		return err
 	})
 	return more, err
 }
 
-// excess is the condition of missions that have more positions than they keep.
+// stands is the condition of a hold that stood at the time ?1.
+const stands = "h.gone_at IS NULL AND h.released_at IS NULL AND h.until > ?1"
+
+// excess is the condition of missions that have more positions than they keep,
+// and no hold that stood at the time ?1.
 const excess = `state = 'ended' AND max_points > 0 AND expires_on >= (SELECT before FROM expiry)
+	AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.mission = m.id AND ` + stands + `)
 	AND (SELECT count(*) FROM positions p WHERE p.expires_on = m.expires_on AND p.mission = m.id) > max_points`
 
 // Overfull returns missions that have ended with more positions than their
 // policy keeps.
 func (s *Store) Overfull(ctx context.Context, limit int) (refs []session.Ref, err error) {
+	now := s.clock().UnixMilli()
 	err = s.read(ctx, func(q queryer) error {
 		return q.each(func(row *sql.Rows) error {
 			var ref session.Ref
 			err := row.Scan(&ref.Tenant, &ref.ID)
 			refs = append(refs, ref)
 			return err
-		}, "SELECT tenant, id FROM missions m WHERE "+excess+" LIMIT ?", limit)
+		}, "SELECT tenant, id FROM missions m WHERE "+excess+" LIMIT ?2", now, limit)
 	})
 	return refs, err
 }
 
 // cut removes all but the newest positions that an ended mission may keep, and
-// counts them.
+// counts them: none while a hold stands.
 func (t *tx) cut(m *session.Mission) error {
 	if m.State != session.Ended || m.Policy.MaxPoints == 0 || m.ExpiresOn == 0 {
 		return nil
@@ -105,8 +110,9 @@ func (t *tx) cut(m *session.Mission) error {
 		err := row.Scan(&agent, &slot)
 		agents, slots = append(agents, agent), append(slots, slot)
 		return err
-	}, `SELECT agent, slot FROM positions WHERE expires_on = ? AND mission = ?
-		ORDER BY at DESC, slot DESC, agent DESC LIMIT -1 OFFSET ?`, day(m.ExpiresOn), m.ID, m.Policy.MaxPoints)
+	}, `SELECT agent, slot FROM positions WHERE expires_on = ?2 AND mission = ?3
+		AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.mission = ?3 AND `+stands+`)
+		ORDER BY at DESC, slot DESC, agent DESC LIMIT -1 OFFSET ?4`, t.now, day(m.ExpiresOn), m.ID, m.Policy.MaxPoints)
 	if err != nil {
 		return err
 	}
@@ -243,7 +249,7 @@ func (s *Store) Overdue(ctx context.Context) (list []session.Overdue, err error)
 			args  []any
 		}{
 			{session.ClassPositions, "SELECT count(*) FROM positions WHERE expires_on <= ?", []any{day(today)}},
-			{session.ClassExcess, "SELECT coalesce(sum((SELECT count(*) FROM positions p WHERE p.expires_on = m.expires_on AND p.mission = m.id) - max_points), 0) FROM missions m WHERE " + excess, nil},
+			{session.ClassExcess, "SELECT coalesce(sum((SELECT count(*) FROM positions p WHERE p.expires_on = m.expires_on AND p.mission = m.id) - max_points), 0) FROM missions m WHERE " + excess, []any{late}},
 			{session.ClassLocations, "SELECT (SELECT count(*) FROM latest l WHERE " + adrift + ") + (SELECT count(*) FROM progress l WHERE " + adrift + ")", []any{late}},
 			{session.ClassHeld, `SELECT count(*) FROM archive a JOIN holds h ON h.id = a.hold
 				WHERE h.released_at <= ?1 OR h.until <= ?1 OR h.gone_at IS NOT NULL`, []any{late}},

@@ -102,6 +102,44 @@ func testHoldUntil(p *sweepWorld) {
 	p.held(m, next, 5)
 }
 
+// testHoldKeepsAll (P37): while a hold stands, no position of the mission is cut
+// off for being one too many; the copy has all. Once it ends, the originals are
+// cut: at its release at once, otherwise by the next sweep.
+func testHoldKeepsAll(p *sweepWorld) {
+	begin := func(agent string) *session.Mission {
+		m := p.planNow(agent)
+		m.Policy.MaxPoints = 2
+		return p.do(p.create(m), session.Begin)
+	}
+	released, passes := begin("badge-1"), begin("badge-2")
+	h, other := p.hold(released, 10), p.hold(passes, 5)
+	for _, m := range []*session.Mission{released, passes} {
+		p.fill(m, 7)
+		m = p.do(m, session.End)
+		p.stored(m, 7)
+		p.overdue()
+		p.sweep()
+		p.stored(m, 7)
+	}
+	p.held(released, h, 7)
+	p.held(passes, other, 7)
+	if _, err := p.service.ReleaseHold(p.Context(), p.staff(), released.ID, ""); err != nil {
+		p.Fatal(err)
+	}
+	p.stored(released, 2)
+	p.stored(passes, 7)
+	p.sweep()
+	p.clock(other.Until)
+	p.overdue() // the next sweep has a moment
+	p.clock(other.Until.Add(session.TidyingSlack))
+	p.overdue(session.ClassExcess, session.ClassHeld)
+	if done := p.sweep(); done.Trimmed != 1 {
+		p.Errorf("swept %+v, want one track cut", done)
+	}
+	p.stored(passes, 2)
+	p.overdue()
+}
+
 // testHoldRules: who may hold what, why and for how long.
 func testHoldRules(p *sweepWorld) {
 	m := p.ended(2, 2, "badge-1")
@@ -149,7 +187,7 @@ func testHoldRules(p *sweepWorld) {
 	_, err = p.service.SetHold(p.Context(), p.staff(), other.ID, "a dispute", p.now.Add(day))
 	p.is(err, session.ErrGone, "a hold on the expiry day")
 	// One that read the clock just before a sweep claimed the day comes too late.
-	_, err = p.Store.ClaimDays(p.Context())
+	_, _, err = p.Store.ClaimDays(p.Context())
 	p.ok(err)
 	p.clock(p.expiry(other).Add(-time.Millisecond))
 	_, err = p.service.SetHold(p.Context(), p.staff(), other.ID, "a dispute", p.now.Add(day))
@@ -170,29 +208,76 @@ func (f *failing) CopyHeld(ctx context.Context, h session.Hold, rows []session.R
 	return f.Store.CopyHeld(ctx, h, rows)
 }
 
-// testSweepWaits: the day of a held track is not swept before its copy is whole,
-// nor are later days; days before it are.
+// testSweepWaits: what a hold preserves is not swept before its copy is whole,
+// and keeps nothing else: neither another tenant's track of that day, nor
+// another mission's positions, nor any other day.
 func testSweepWaits(p *sweepWorld) {
 	first, held, later := p.ended(1, 4, "badge-1"), p.ended(2, 4, "badge-2"), p.ended(3, 4, "badge-3")
+	beside := p.ended(2, 4, "badge-4")
+	own := p.tenant
+	p.tenant = p.newTenant()
+	foreign := p.ended(2, 4, "badge-2")
+	p.tenant = own
 	h := p.hold(held, 30)
 	p.clock(p.expiry(later))
 	done, err := p.node(&failing{Store: p.Store}, p.Ring).Sweep(p.Context())
-	p.is(err, nil, "a sweep that could not copy")
-	if done.Salts != 1 {
-		p.Errorf("swept %+v, want the salt of the first day", done)
+	p.is(err, session.ErrUnavailable, "a sweep that could not copy")
+	if done.Salts != 3 || done.Kept != 1 {
+		p.Errorf("swept %+v, want all salts but one, which is kept", done)
 	}
-	p.stored(first, 0)
+	for _, gone := range []*session.Mission{first, later, beside, foreign} {
+		p.stored(gone, 0)
+	}
 	p.stored(held, 4)
-	p.stored(later, 4)
 	p.overdue(session.ClassPositions, session.ClassSalts)
-	for _, m := range []*session.Mission{first, held, later} {
+	p.saltGone(foreign)
+	p.saltGone(later)
+	for _, m := range []*session.Mission{first, held, later, beside} {
 		p.readable(m, 0)
 	}
-	p.sweep()
+	if done := p.sweep(); done.Copied != 1 || done.Salts != 1 || done.Kept != 0 {
+		p.Errorf("swept %+v, want the copy made and its salt destroyed", done)
+	}
 	p.stored(held, 0)
-	p.stored(later, 0)
 	p.held(held, h, 4)
+	p.saltGone(held)
 	p.overdue()
+}
+
+// saltGone checks that a track's salt is destroyed.
+func (p *sweepWorld) saltGone(m *session.Mission) {
+	p.Helper()
+	_, err := p.Ring.Salt(p.Context(), m.Tenant, m.ExpiresOn, m.ExpiresOn+1)
+	p.is(err, session.ErrGone, "the salt of an expired track")
+}
+
+// testRestoredHold (I7, P38): a backup of the store brings back a hold that was
+// released, whose salt is destroyed. It ends again, which the access log says, and
+// no track outlives its day for it.
+func testRestoredHold(p *sweepWorld) {
+	held, other := p.ended(2, 4, "badge-1"), p.ended(2, 4, "badge-2")
+	h := p.hold(held, 300)
+	p.ok(p.Ring.DestroyHoldSalt(p.Context(), h.ID)) // as the release did, after the backup
+	p.clock(p.expiry(held))
+	if done := p.sweep(); done.Salts != 1 || done.Deleted != 1 || done.Kept != 0 {
+		p.Errorf("swept %+v, want the day's salt destroyed and the hold deleted", done)
+	}
+	for _, m := range []*session.Mission{held, other} {
+		p.stored(m, 0)
+		p.readable(m, 0)
+	}
+	p.holdGone(h)
+	p.saltGone(held)
+	p.overdue()
+	log, err := p.Store.AccessLog(p.Context(), p.tenant, session.AccessFilter{
+		Mission: held.ID, Actions: []session.AccessAction{session.AccessHoldRelease},
+	}, uuid.Nil, 10)
+	if err != nil || len(log) != 1 || log[0].Role != "" || log[0].Object != h.ID || log[0].Why == "" {
+		p.Errorf("the access log says %+v, %v", log, err)
+	}
+	if _, err := p.service.SetHold(p.Context(), p.staff(), held.ID, "too late by now", p.now.Add(time.Hour)); !errors.Is(err, session.ErrGone) {
+		p.Errorf("held again: %v", err)
+	}
 }
 
 // testCopyResumed: a copy that was stopped goes on where it was.

@@ -85,7 +85,7 @@ func testErasedUncopied(p *sweepWorld) {
 	m := p.ended(2, 12, "badge-1", "badge-2")
 	h := p.hold(m, 30)
 	p.clock(p.expiry(m))
-	_, err := p.Store.ClaimDays(p.Context())
+	_, _, err := p.Store.ClaimDays(p.Context())
 	p.ok(err)
 	stone := p.stone("badge-1")
 	p.erase(stone)

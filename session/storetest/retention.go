@@ -52,6 +52,8 @@ func RunRetention(t *testing.T, open func(t *testing.T) Installation) {
 		{"HoldLife", testHoldLife},
 		{"HoldRules", testHoldRules},
 		{"HoldUntil", testHoldUntil},
+		{"HoldKeepsAll", testHoldKeepsAll},
+		{"RestoredHold", testRestoredHold},
 		{"CopyResumed", testCopyResumed},
 		{"CopyDamaged", testCopyDamaged},
 		{"CopiersAtOnce", testCopiersAtOnce},
@@ -355,8 +357,12 @@ type dyingStore struct {
 	*killer
 }
 
-func (d *dyingStore) ClaimDays(ctx context.Context) (session.Day, error) {
-	return run(d.killer, "claim", func() (session.Day, error) { return d.Store.ClaimDays(ctx) })
+func (d *dyingStore) ClaimDays(ctx context.Context) (before session.Day, kept []session.Pin, err error) {
+	before, err = run(d.killer, "claim", func() (before session.Day, err error) {
+		before, kept, err = d.Store.ClaimDays(ctx)
+		return before, err
+	})
+	return before, kept, err
 }
 
 func (d *dyingStore) PurgePositions(ctx context.Context, before session.Day) (bool, error) {
@@ -402,8 +408,8 @@ type dyingRing struct {
 	*killer
 }
 
-func (d *dyingRing) DestroySalts(ctx context.Context, before session.Day) (int, error) {
-	return run(d.killer, "destroy salts", func() (int, error) { return d.Keyring.DestroySalts(ctx, before) })
+func (d *dyingRing) DestroySalts(ctx context.Context, before session.Day, kept ...session.SaltID) (int, error) {
+	return run(d.killer, "destroy salts", func() (int, error) { return d.Keyring.DestroySalts(ctx, before, kept...) })
 }
 
 func (d *dyingRing) HoldSalt(ctx context.Context, hold uuid.UUID, create bool) ([]byte, error) {

@@ -34,6 +34,45 @@ func saltDays(t *testing.T, open Opener) {
 	days(today + 3)
 }
 
+// someSaltsAreKept: what is kept of days that are over is given as ever, and all
+// else of them is gone; once it is kept no longer, it goes too.
+func someSaltsAreKept(t *testing.T, open Opener) {
+	ring := open(t)
+	kept := map[session.SaltID][]byte{}
+	for _, day := range []session.Day{today - 3, today - 2, today - 1, today} {
+		for _, tenant := range []string{"acme", "other", "third"} {
+			id := session.SaltID{Tenant: tenant, Day: day}
+			kept[id] = salt(t, ring, tenant, day, today-3)
+		}
+	}
+	keep := []session.SaltID{{Tenant: "other", Day: today - 2}, {Tenant: "acme", Day: today}}
+	for _, want := range []int{10, 0} { // harmless to repeat
+		if n, err := ring.DestroySalts(t.Context(), today+1, keep...); n != want || err != nil {
+			t.Errorf("destroyed %d, %v; want %d", n, err, want)
+		}
+	}
+	again := open(t)
+	for id, want := range kept {
+		got, err := again.Salt(t.Context(), id.Tenant, id.Day, today+1)
+		if slices.Contains(keep, id) {
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("the salt of %v was kept, and is another one, or none: %v", id, err)
+			}
+		} else if !errors.Is(err, session.ErrGone) {
+			t.Errorf("the salt of %v: %v, want gone", id, err)
+		}
+	}
+	if days, err := ring.SaltDays(t.Context()); err != nil || !slices.Equal(days, []session.Day{today - 2, today}) {
+		t.Errorf("salts of the days %v, %v", days, err)
+	}
+	if n, err := ring.DestroySalts(t.Context(), today+1); n != 2 || err != nil {
+		t.Errorf("destroyed %d, %v; want the two that were kept", n, err)
+	}
+	if days, err := ring.SaltDays(t.Context()); err != nil || len(days) != 0 {
+		t.Errorf("salts of the days %v, %v; want none", days, err)
+	}
+}
+
 // holdSalt: it is made once, when that is asked for, and lives on when days are
 // swept.
 func holdSalt(t *testing.T, open Opener) {

@@ -34,6 +34,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		{"MakersAgree", makersAgree},
 		{"DestroyersShare", destroyersShare},
 		{"DestroyRacesSalt", destroyRacesSalt},
+		{"SomeSaltsAreKept", someSaltsAreKept},
 		{"SaltDays", saltDays},
 		{"HoldSalt", holdSalt},
 		{"HoldSaltStaysDestroyed", holdSaltStaysDestroyed},

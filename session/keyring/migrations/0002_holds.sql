@@ -14,6 +14,37 @@ CREATE FUNCTION ronde_salt_days() RETURNS SETOF date LANGUAGE sql STABLE
     ORDER BY c.relname
 $$;
 
+-- Drops the salts of a day but for those of some tenants, and returns how many. A
+-- DELETE would leave the rows in the file, so those that are kept get a new file
+-- and the old one goes.
+CREATE FUNCTION ronde_drop_other_salts(day date, kept text[]) RETURNS bigint LANGUAGE plpgsql
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    home CONSTANT text := public.ronde_salts(day);
+    n bigint;
+    stay bigint;
+BEGIN
+    -- Whoever makes a table of salts holds this lock: none is made meanwhile.
+    PERFORM pg_advisory_xact_lock(hashtextextended('ronde_make_salt', 0));
+    BEGIN
+        EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', home);
+    EXCEPTION WHEN undefined_table THEN
+        RETURN 0; -- another node was faster
+    END;
+    EXECUTE format('SELECT count(*) FILTER (WHERE tenant <> ALL ($1)), count(*) FILTER (WHERE tenant = ANY ($1)) FROM %s', home)
+        INTO n, stay USING kept;
+    IF stay = 0 THEN
+        EXECUTE format('DROP TABLE %s', home);
+    ELSIF n > 0 THEN
+        CREATE TABLE salts.others (tenant text COLLATE "C" PRIMARY KEY, sealed bytea NOT NULL);
+        EXECUTE format('INSERT INTO salts.others SELECT tenant, sealed FROM %s WHERE tenant = ANY ($1)', home) USING kept;
+        EXECUTE format('DROP TABLE %s', home);
+        EXECUTE format('ALTER TABLE salts.others RENAME TO %I', to_char(day, 'YYYY-MM-DD'));
+        EXECUTE format('ALTER INDEX salts.others_pkey RENAME TO %I', to_char(day, 'YYYY-MM-DD') || '_pkey');
+    END IF;
+    RETURN n;
+END $$;
+
 -- The sealed salt of a hold. Without one, made becomes it; if that is null, it is
 -- gone.
 CREATE FUNCTION ronde_hold_salt(hold uuid, made bytea, OUT gone boolean, OUT sealed bytea) LANGUAGE plpgsql
@@ -58,6 +89,6 @@ BEGIN
     EXECUTE format('DROP TABLE IF EXISTS hold_salts.%I', hold);
 END $$;
 
-GRANT EXECUTE ON FUNCTION ronde_salt_days(), ronde_hold_salt(uuid, bytea), ronde_mark_hold_destroyed(uuid), ronde_drop_hold_salt(uuid) TO ronde_keys;
+GRANT EXECUTE ON FUNCTION ronde_salt_days(), ronde_drop_other_salts(date, text[]), ronde_hold_salt(uuid, bytea), ronde_mark_hold_destroyed(uuid), ronde_drop_hold_salt(uuid) TO ronde_keys;
 
 RESET ROLE;

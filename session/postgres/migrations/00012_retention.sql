@@ -67,7 +67,7 @@ GRANT SELECT ON tenants TO ronde_judge;
 GRANT SELECT, UPDATE (before) ON expiry TO ronde_judge;
 GRANT SELECT, DELETE, UPDATE (copied_at, copied, gone_at) ON holds TO ronde_judge;
 GRANT SELECT, INSERT, DELETE ON archive TO ronde_judge;
-GRANT DELETE ON latest, progress, links, acknowledgements TO ronde_judge;
+GRANT DELETE ON positions, latest, progress, links, acknowledgements TO ronde_judge;
 GRANT UPDATE (reference, site, checkpoints, anonymous_at) ON missions TO ronde_judge;
 GRANT INSERT, DELETE, UPDATE (alias) ON mission_agents TO ronde_judge;
 GRANT UPDATE (agent) ON windows, refusals TO ronde_judge;
@@ -98,27 +98,32 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
--- The first day that is not to be swept: one that was not claimed, or one with a
--- standing hold that is not copied.
+-- The first day that no sweep has claimed, for whoever need not keep it so.
 -- +goose StatementBegin
-CREATE FUNCTION ronde_sweepable() RETURNS date LANGUAGE sql VOLATILE
+CREATE FUNCTION ronde_claimed() RETURNS date LANGUAGE sql VOLATILE
     SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-    SELECT least(e.before, (
-        SELECT min(m.expires_on) FROM holds h JOIN missions m ON m.id = h.mission
-        WHERE h.gone_at IS NULL AND h.released_at IS NULL AND h.copied_at IS NULL AND h.until > ronde_now()))
-    FROM expiry e
+    SELECT before FROM expiry
+$$;
+-- +goose StatementEnd
+
+-- The standing holds that are not copied, with what is not to be swept for them.
+-- +goose StatementBegin
+CREATE FUNCTION ronde_kept() RETURNS TABLE (hold uuid, tenant text, mission uuid, day date) LANGUAGE sql VOLATILE
+    SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT h.id, h.tenant, m.id, m.expires_on FROM holds h JOIN missions m ON m.id = h.mission
+    WHERE h.gone_at IS NULL AND h.released_at IS NULL AND h.copied_at IS NULL AND h.until > ronde_now()
 $$;
 -- +goose StatementEnd
 
 -- Claims the days that are over. It waits for whoever sets a hold and has read
 -- ronde_unclaimed; the statement after that sees their holds, and who comes later
--- sees the claim.
+-- sees the claim. Returns the first day that is not claimed.
 -- +goose StatementBegin
 CREATE FUNCTION ronde_claim_days() RETURNS date LANGUAGE plpgsql VOLATILE
     SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     UPDATE expiry SET before = ronde_today() + 1 WHERE before < ronde_today() + 1;
-    RETURN ronde_sweepable();
+    RETURN ronde_claimed();
 END $$;
 -- +goose StatementEnd
 
@@ -223,14 +228,45 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
--- Missions that have ended with more positions than their policy keeps.
+-- Removes positions that lie beside those of a hold that is not copied, for which
+-- the partition of their day stays: at most so many. Returns how many; of several
+-- nodes at once one does it.
 -- +goose StatementBegin
-CREATE FUNCTION ronde_overfull(most integer) RETURNS TABLE (tenant text, mission uuid, excess bigint) LANGUAGE sql VOLATILE
+CREATE FUNCTION ronde_purge_beside(before date, most integer) RETURNS bigint LANGUAGE plpgsql VOLATILE
+    SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+DECLARE
+    held  date;
+    total bigint := 0;
+    n     bigint;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('ronde_purge_beside', 0)) THEN
+        RETURN 0;
+    END IF;
+    FOR held IN SELECT DISTINCT k.day FROM ronde_kept() k WHERE k.day < least(before, ronde_claimed()) LOOP
+        DELETE FROM positions p USING (
+            SELECT o.mission, o.agent, o.slot FROM positions o
+            WHERE o.expires_on = held AND o.mission <> ALL (SELECT k.mission FROM ronde_kept() k)
+            LIMIT most - total) old
+        WHERE p.expires_on = held AND p.mission = old.mission AND p.agent = old.agent AND p.slot = old.slot;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        total := total + n;
+    END LOOP;
+    RETURN total;
+END $$;
+-- +goose StatementEnd
+
+-- Missions that have ended with more positions than their policy keeps, and with
+-- no hold that stood by then.
+-- +goose StatementBegin
+CREATE FUNCTION ronde_overfull(most integer, by timestamptz) RETURNS TABLE (tenant text, mission uuid, excess bigint) LANGUAGE sql VOLATILE
     SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT m.tenant, m.id, stored.n - m.max_points FROM missions m
     CROSS JOIN LATERAL (SELECT count(*) AS n FROM positions p WHERE p.expires_on = m.expires_on AND p.mission = m.id) stored
     WHERE m.state = 'ended' AND m.max_points > 0 AND m.expires_on >= (SELECT e.before FROM expiry e)
-        AND stored.n > m.max_points LIMIT most
+        AND stored.n > m.max_points
+        AND NOT EXISTS (SELECT FROM holds h WHERE h.tenant = m.tenant AND h.mission = m.id
+            AND h.gone_at IS NULL AND h.released_at IS NULL AND h.until > by)
+    LIMIT most
 $$;
 -- +goose StatementEnd
 
@@ -368,7 +404,7 @@ DECLARE
     late  CONSTANT timestamptz := now - slack_ms * interval '1 ms';
 BEGIN
     RETURN QUERY SELECT 'positions', count(*) FROM positions p WHERE p.expires_on <= today;
-    RETURN QUERY SELECT 'excess_positions', coalesce(sum(o.excess), 0)::bigint FROM ronde_overfull(NULL) o;
+    RETURN QUERY SELECT 'excess_positions', coalesce(sum(o.excess), 0)::bigint FROM ronde_overfull(NULL, late) o;
     RETURN QUERY SELECT 'locations',
         (SELECT count(*) FROM latest l WHERE ronde_adrift(l.mission, l.agent, late)) +
         (SELECT count(*) FROM progress l WHERE ronde_adrift(l.mission, l.agent, late));
@@ -384,9 +420,9 @@ END $$;
 
 GRANT EXECUTE ON FUNCTION ronde_unclaimed(), ronde_claim_days(), ronde_uncopied_holds(integer), ronde_ended_holds(integer),
     ronde_copy_held(text, uuid, text[], bigint[], timestamptz[], bytea[]), ronde_hold_copied(text, uuid, bigint),
-    ronde_delete_held(text, uuid, integer), ronde_overfull(integer), ronde_purge_locations(), ronde_anonymize(integer),
+    ronde_delete_held(text, uuid, integer), ronde_purge_beside(date, integer), ronde_overfull(integer, timestamptz), ronde_purge_locations(), ronde_anonymize(integer),
     ronde_purge_acknowledgements(integer), ronde_overdue(bigint, integer), ronde_sealed() TO ronde_app;
-GRANT EXECUTE ON FUNCTION ronde_sweepable() TO ronde_owner, ronde_app;
+GRANT EXECUTE ON FUNCTION ronde_claimed(), ronde_kept() TO ronde_owner, ronde_app;
 
 RESET ROLE;
 REVOKE CREATE ON SCHEMA public FROM ronde_judge;
@@ -401,7 +437,7 @@ CREATE FUNCTION ronde_drop_partition(day date) RETURNS boolean LANGUAGE plpgsql 
 DECLARE
     name CONSTANT text := 'positions_' || to_char(day, 'YYYYMMDD');
 BEGIN
-    IF day IS NULL OR day >= ronde_sweepable() THEN
+    IF day IS NULL OR day >= ronde_claimed() OR EXISTS (SELECT FROM ronde_kept() k WHERE k.day = ronde_drop_partition.day) THEN
         RAISE EXCEPTION 'the positions of % are not to be removed', day USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     -- Of several nodes that drop it at once one waits for the tables.
