@@ -82,7 +82,11 @@ func (s *Service) copyFrom(ctx context.Context, m *Mission, h *Hold, from, to *T
 	lost := int64(0)
 	for {
 		var rows []Row
-		rows, err = s.Store.Track(ctx, h.Tenant, h.Mission, after, copyPage)
+		if h.Agent == "" {
+			rows, err = s.Store.Track(ctx, h.Tenant, h.Mission, after, copyPage)
+		} else {
+			rows, err = s.Store.AgentTrack(ctx, h.Tenant, h.Mission, h.Agent, after, copyPage)
+		}
 		if err != nil || len(rows) == 0 {
 			break
 		}
