@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,18 +12,19 @@ import (
 )
 
 // Access is one line of the access log: who did what, when and why. It names
-// agents by pseudonym, and never holds a coordinate or a token.
+// agents by pseudonym, and never holds a coordinate or a token. Its form in JSON is
+// that of an exported log.
 type Access struct {
-	ID      uuid.UUID    // set by the store if zero
-	At      time.Time    // set by the store, from its clock
-	Tenant  string       // "": what concerns the whole installation
-	Role    Role         // who; "": Ronde itself, at a deadline or in a sweep
-	Subject uuid.UUID    // the API key, agent token or link; zero for Ronde itself
-	Action  AccessAction // what
-	Mission uuid.UUID    // zero: none
-	Agent   string       // Service.Pseudonym of the agent concerned or acting; "": none
-	Object  uuid.UUID    // the link, hold, API key or webhook concerned; zero: none
-	Why     string       // the reason given, where one is required
+	ID      uuid.UUID    `json:"id"`      // set by the store if zero
+	At      time.Time    `json:"at"`      // set by the store, from its clock
+	Tenant  string       `json:"tenant"`  // "": what concerns the whole installation
+	Role    Role         `json:"role"`    // who; "": Ronde itself, at a deadline or in a sweep
+	Subject uuid.UUID    `json:"subject"` // the API key, agent token or link; zero for Ronde itself
+	Action  AccessAction `json:"action"`  // what
+	Mission uuid.UUID    `json:"mission"` // zero: none
+	Agent   string       `json:"agent"`   // Service.Pseudonym of the agent concerned or acting; "": none
+	Object  uuid.UUID    `json:"object"`  // the link, hold or API key concerned; zero: none
+	Why     string       `json:"why"`     // the reason given, where one is required
 }
 
 // AccessMonths is for how many months a row of the access log is kept.
@@ -58,19 +60,14 @@ const (
 
 	// Of what is known of missions and their agents.
 	AccessMissionCreate AccessAction = "mission.create"
-	AccessMissionRead   AccessAction = "mission.read"
-	AccessMissionList   AccessAction = "mission.list"
 	AccessProgressRead  AccessAction = "progress.read"
 	AccessTrackRead     AccessAction = "track.read"
 	AccessReportRead    AccessAction = "report.read"
 	AccessArchiveRead   AccessAction = "archive.read" // of a held track
 	AccessLiveOpen      AccessAction = "live.open"    // a viewer's socket or event stream
 	AccessLiveClose     AccessAction = "live.close"
-	AccessAgentOpen     AccessAction = "agent.open" // an agent's own socket
-	AccessAgentClose    AccessAction = "agent.close"
 	AccessTokenIssue    AccessAction = "token.issue"
 	AccessLinkCreate    AccessAction = "link.create"
-	AccessLinkList      AccessAction = "link.list"
 	AccessLinkRevoke    AccessAction = "link.revoke"
 
 	// Of people's rights and of deletion.
@@ -79,7 +76,6 @@ const (
 	AccessAgentErase     AccessAction = "agent.erase"
 	AccessHoldSet        AccessAction = "hold.set"
 	AccessHoldRelease    AccessAction = "hold.release"
-	AccessHoldRead       AccessAction = "hold.read"
 	AccessRetentionSweep AccessAction = "retention.sweep"
 	AccessRetentionTerm  AccessAction = "retention.term" // of a tenant's mission records
 	AccessTenantClose    AccessAction = "tenant.close"
@@ -87,35 +83,25 @@ const (
 	// Of the installation and a tenant's own affairs.
 	AccessLogRead       AccessAction = "log.read"
 	AccessLogExport     AccessAction = "log.export"
-	AccessPolicyRead    AccessAction = "policy.read"
-	AccessNoticeRead    AccessAction = "notice.read"
 	AccessNoticePublish AccessAction = "notice.publish"
 	AccessNoticeAccept  AccessAction = "notice.acknowledge"
-	AccessWebhookCreate AccessAction = "webhook.create"
-	AccessWebhookList   AccessAction = "webhook.list"
-	AccessWebhookDelete AccessAction = "webhook.delete"
 	AccessKeyCreate     AccessAction = "apikey.create"
-	AccessKeyList       AccessAction = "apikey.list"
 	AccessKeyRevoke     AccessAction = "apikey.revoke"
 	AccessKeysRotate    AccessAction = "keys.rotate"
 	AccessKeysDestroy   AccessAction = "keys.destroy"
 )
 
-// AccessActions lists every action there is.
-func AccessActions() []AccessAction {
-	return []AccessAction{
-		AccessBegin, AccessPause, AccessResume, AccessEnd, AccessCancel, AccessExtend, AccessDeadline, AccessMissed,
-		AccessAgentAdd, AccessAgentRelieve, AccessAgentPause, AccessAgentResume, AccessTokenRevoke,
-		AccessSOSRaise, AccessSOSWithdraw, AccessSOSAcknowledge, AccessSOSClose,
-		AccessMissionCreate, AccessMissionRead, AccessMissionList, AccessProgressRead, AccessTrackRead, AccessReportRead,
-		AccessArchiveRead, AccessLiveOpen, AccessLiveClose, AccessAgentOpen, AccessAgentClose, AccessTokenIssue,
-		AccessLinkCreate, AccessLinkList, AccessLinkRevoke,
-		AccessAgentExport, AccessAgentLedger, AccessAgentErase, AccessHoldSet, AccessHoldRelease, AccessHoldRead,
-		AccessRetentionSweep, AccessRetentionTerm, AccessTenantClose,
-		AccessLogRead, AccessLogExport, AccessPolicyRead, AccessNoticeRead, AccessNoticePublish, AccessNoticeAccept,
-		AccessWebhookCreate, AccessWebhookList, AccessWebhookDelete,
-		AccessKeyCreate, AccessKeyList, AccessKeyRevoke, AccessKeysRotate, AccessKeysDestroy,
-	}
+// accessActions are all there are.
+var accessActions = []AccessAction{
+	AccessBegin, AccessPause, AccessResume, AccessEnd, AccessCancel, AccessExtend, AccessDeadline, AccessMissed,
+	AccessAgentAdd, AccessAgentRelieve, AccessAgentPause, AccessAgentResume, AccessTokenRevoke,
+	AccessSOSRaise, AccessSOSWithdraw, AccessSOSAcknowledge, AccessSOSClose,
+	AccessMissionCreate, AccessProgressRead, AccessTrackRead, AccessReportRead,
+	AccessArchiveRead, AccessLiveOpen, AccessLiveClose, AccessTokenIssue, AccessLinkCreate, AccessLinkRevoke,
+	AccessAgentExport, AccessAgentLedger, AccessAgentErase, AccessHoldSet, AccessHoldRelease,
+	AccessRetentionSweep, AccessRetentionTerm, AccessTenantClose,
+	AccessLogRead, AccessLogExport, AccessNoticePublish, AccessNoticeAccept,
+	AccessKeyCreate, AccessKeyRevoke, AccessKeysRotate, AccessKeysDestroy,
 }
 
 // recorded says under which name the access log has a command.
@@ -139,9 +125,8 @@ type AccessFilter struct {
 // Validate returns ErrInvalid, naming the member, for a filter that can select
 // nothing.
 func (f *AccessFilter) Validate() error {
-	all := AccessActions()
 	for _, a := range f.Actions {
-		if !slices.Contains(all, a) {
+		if !slices.Contains(accessActions, a) {
 			return ErrInvalid.At("action").Because("is none that the access log records")
 		}
 	}
@@ -149,6 +134,17 @@ func (f *AccessFilter) Validate() error {
 		return ErrInvalid.At("to").Because("must lie after from")
 	}
 	return nil
+}
+
+// AccessLog lists the rows of a tenant's access log that f selects, beginning
+// after the id given: see Store.AccessLog. ErrInvalid for a filter that is not
+// valid.
+func (s *Service) AccessLog(ctx context.Context, tenant string, f AccessFilter, after uuid.UUID, limit int) ([]LoggedAccess, error) {
+	f.From, f.To = Millis(f.From), Millis(f.To)
+	if err := f.Validate(); err != nil {
+		return nil, err
+	}
+	return s.Store.AccessLog(ctx, tenant, f, after, limit)
 }
 
 // Pseudonym returns the name that the access log has for an agent of a tenant:

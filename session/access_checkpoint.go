@@ -22,6 +22,13 @@ type AccessCheckpoint struct {
 	At   time.Time // the store's clock when it was signed
 }
 
+// StoredCheckpoint is a checkpoint as it is kept: nobody has looked yet whether it
+// is genuine.
+type StoredCheckpoint struct {
+	Size int64  // under which it is kept, and which it should sign
+	Note string // its text
+}
+
 // accessOrigin begins the first line of every checkpoint; the identity of the
 // installation's keyring ends it.
 const accessOrigin = "ronde-access-log/"

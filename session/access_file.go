@@ -4,14 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
-	"github.com/google/uuid"
 	"golang.org/x/mod/sumdb/tlog"
 )
 
@@ -35,17 +32,8 @@ type fileLine struct {
 
 // fileRow holds the columns of a row.
 type fileRow struct {
-	Salt    string       `json:"salt"` // base64
-	ID      uuid.UUID    `json:"id"`
-	At      time.Time    `json:"at"`
-	Tenant  string       `json:"tenant"`
-	Role    Role         `json:"role"`
-	Subject uuid.UUID    `json:"subject"`
-	Action  AccessAction `json:"action"`
-	Mission uuid.UUID    `json:"mission"`
-	Agent   string       `json:"agent"`
-	Object  uuid.UUID    `json:"object"`
-	Why     string       `json:"why"`
+	Salt []byte `json:"salt"`
+	Access
 }
 
 // ExportAccessLog writes the access log to w as JSON lines that ronde audit verify
@@ -77,89 +65,75 @@ func (e *accessExport) write(ctx context.Context, v *AccessVerifier) error {
 	if err := e.writeCheckpoints(ctx, v); err != nil {
 		return err
 	}
-	for next := int64(0); next < e.newest.Size; {
-		rows, err := e.source.AccessRows(ctx, next, atOnce)
-		if err != nil {
-			return err
+	next := int64(0)
+	err := eachPage(atOnce, func(from int64) ([]LoggedAccess, error) {
+		return e.source.AccessRows(ctx, from, atOnce)
+	}, func(last *LoggedAccess) int64 { return last.Leaf + 1 }, func(page []LoggedAccess) error {
+		if e.tenant != "" {
+			return e.writePart(ctx, page)
 		}
-		for i := range rows {
-			if rows[i].Leaf >= e.newest.Size {
-				break // it was recorded meanwhile
-			}
-			if err := e.writePurged(ctx, next, rows[i].Leaf); err != nil {
-				return err
-			}
-			if err := e.writeRow(ctx, &rows[i]); err != nil {
-				return err
-			}
-			next = rows[i].Leaf + 1
-		}
-		if len(rows) < atOnce {
-			return e.writePurged(ctx, next, e.newest.Size)
-		}
+		end := min(page[len(page)-1].Leaf+1, e.newest.Size) // what comes after was recorded meanwhile
+		err := e.writeLeaves(ctx, next, end, page)
+		next = end
+		return err
+	})
+	if err != nil || e.tenant != "" {
+		return err
 	}
-	return nil
+	return e.writeLeaves(ctx, next, e.newest.Size, nil)
 }
 
 // writeCheckpoints writes all checkpoints, or for a tenant the newest.
 func (e *accessExport) writeCheckpoints(ctx context.Context, v *AccessVerifier) error {
 	last := ""
-	for after := int64(0); ; {
-		page, err := e.source.AccessCheckpoints(ctx, after, atOnce)
+	err := eachCheckpoint(ctx, e.source, 0, func(note string) error {
+		c, err := v.Open(note)
 		if err != nil {
-			return err
+			return fmt.Errorf("%w: run ronde audit verify", err)
 		}
-		for _, text := range page {
-			c, err := v.Open(text)
-			if err != nil {
-				return fmt.Errorf("%w: run ronde audit verify", err)
-			}
-			e.newest, after, last = c, c.Size, text
-			if e.tenant != "" {
-				continue
-			}
-			if err := e.lines.Encode(fileLine{Checkpoint: text}); err != nil {
-				return err
-			}
+		e.newest, last = c, note
+		if e.tenant != "" {
+			return nil
 		}
-		if len(page) < atOnce {
-			break
-		}
-	}
-	if e.tenant == "" || last == "" {
-		return nil
+		return e.lines.Encode(fileLine{Checkpoint: note})
+	})
+	if err != nil || e.tenant == "" || last == "" {
+		return err
 	}
 	return e.lines.Encode(fileLine{Checkpoint: last})
 }
 
-// writePurged writes the hashes of rows that are gone, of a whole log.
-func (e *accessExport) writePurged(ctx context.Context, from, to int64) error {
-	if e.tenant != "" {
-		return nil
-	}
-	for ; from < to; from++ {
-		index := tlog.StoredHashIndex(0, from)
-		found, err := e.source.AccessHashes(ctx, []int64{index})
+// writeLeaves writes leaves of a whole log: their hashes and the rows that are
+// theirs. Of a purged row the hash is all there is.
+func (e *accessExport) writeLeaves(ctx context.Context, from, to int64, rows []LoggedAccess) error {
+	for ; from < to; from += atOnce {
+		end := min(from+atOnce, to)
+		hashes, err := leafHashes(ctx, e.source, from, end)
 		if err != nil {
 			return err
 		}
-		if hash, ok := found[index]; ok {
-			if err := e.lines.Encode(fileLine{Leaf: &from, Hash: &hash}); err != nil {
-				return err
+		for leaf := from; leaf < end; leaf++ {
+			hash, there := hashes[tlog.StoredHashIndex(0, leaf)]
+			if there && (len(rows) == 0 || rows[0].Leaf != leaf) {
+				if err := e.lines.Encode(fileLine{Leaf: &leaf, Hash: &hash}); err != nil {
+					return err
+				}
+			}
+			for ; len(rows) > 0 && rows[0].Leaf == leaf; rows = rows[1:] {
+				if !there {
+					return fmt.Errorf("the hash of row %d is missing: run ronde audit verify", leaf)
+				}
+				if err := e.writeRow(&rows[0], fileLine{Hash: &hash}); err != nil {
+					return err
+				}
 			}
 		}
 	}
 	return nil
 }
 
-func (e *accessExport) writeRow(ctx context.Context, a *LoggedAccess) error {
-	if e.tenant != "" && a.Tenant != e.tenant {
-		return nil
-	}
-	line := fileLine{Leaf: &a.Leaf, Row: &fileRow{
-		Salt: base64.StdEncoding.EncodeToString(a.Salt), ID: a.ID, At: a.At.UTC(), Tenant: a.Tenant, Role: a.Role, Subject: a.Subject, Action: a.Action,
-		Mission: a.Mission, Agent: a.Agent, Object: a.Object, Why: a.Why,
-	}}
+// writePart writes those rows that are the tenant's, with their proofs.
+func (e *accessExport) writePart(ctx context.Context, page []LoggedAccess) error {
 	reader := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		found, err := e.source.AccessHashes(ctx, indexes)
 		if err != nil {
@@ -167,19 +141,25 @@ func (e *accessExport) writeRow(ctx context.Context, a *LoggedAccess) error {
 		}
 		return HashesOf(found, indexes)
 	})
-	if e.tenant != "" {
-		proof, err := tlog.ProveRecord(e.newest.Size, a.Leaf, reader)
+	for i := range page {
+		if page[i].Tenant != e.tenant || page[i].Leaf >= e.newest.Size {
+			continue
+		}
+		proof, err := tlog.ProveRecord(e.newest.Size, page[i].Leaf, reader)
+		if err == nil {
+			err = e.writeRow(&page[i], fileLine{Proof: proof})
+		}
 		if err != nil {
 			return err
 		}
-		line.Proof = proof
-	} else {
-		hashes, err := reader([]int64{tlog.StoredHashIndex(0, a.Leaf)})
-		if err != nil {
-			return err
-		}
-		line.Hash = &hashes[0]
 	}
+	return nil
+}
+
+// writeRow completes a line with a row, and writes it.
+func (e *accessExport) writeRow(a *LoggedAccess, line fileLine) error {
+	line.Leaf, line.Row = &a.Leaf, &fileRow{a.Salt, a.Access}
+	line.Row.At = a.At.UTC()
 	e.rows++
 	return e.lines.Encode(line)
 }
@@ -190,7 +170,7 @@ type AccessFile struct {
 	Tenant string // whose part it is; "": the whole log
 	Key    string // that it says signed its checkpoints
 
-	checkpoints []string
+	checkpoints []StoredCheckpoint
 	rows        []LoggedAccess
 	hashes      map[int64]tlog.Hash // of leaves, by index
 	proofs      [][]tlog.Hash       // of a tenant's rows
@@ -236,7 +216,7 @@ func (f *AccessFile) add(line *fileLine, first bool) error {
 		}
 		f.Key, f.Tenant = line.Key, line.Tenant
 	case line.Checkpoint != "":
-		f.checkpoints = append(f.checkpoints, line.Checkpoint)
+		f.checkpoints = append(f.checkpoints, StoredCheckpoint{Size: int64(len(f.checkpoints)), Note: line.Checkpoint})
 	case line.Leaf == nil || *line.Leaf < 0:
 		return errors.New("it is neither a checkpoint nor a row")
 	case line.Row == nil && line.Hash == nil:
@@ -253,18 +233,10 @@ func (f *AccessFile) add(line *fileLine, first bool) error {
 }
 
 func (f *AccessFile) addRow(line *fileLine) error {
-	r := line.Row
-	salt, err := base64.StdEncoding.DecodeString(r.Salt)
-	if err != nil {
-		return errors.New("the row's salt is no base64")
-	}
 	if n := len(f.rows); n > 0 && f.rows[n-1].Leaf > *line.Leaf {
 		return fmt.Errorf("row %d comes after row %d", *line.Leaf, f.rows[n-1].Leaf)
 	}
-	f.rows = append(f.rows, LoggedAccess{Leaf: *line.Leaf, Salt: salt, Access: Access{
-		ID: r.ID, At: r.At, Tenant: r.Tenant, Role: r.Role, Subject: r.Subject, Action: r.Action,
-		Mission: r.Mission, Agent: r.Agent, Object: r.Object, Why: r.Why,
-	}})
+	f.rows = append(f.rows, LoggedAccess{Leaf: *line.Leaf, Salt: line.Row.Salt, Access: line.Row.Access})
 	f.proofs = append(f.proofs, line.Proof)
 	return nil
 }

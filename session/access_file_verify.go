@@ -27,12 +27,11 @@ func (f *AccessFile) AccessHashes(_ context.Context, indexes []int64) (map[int64
 	return found, nil
 }
 
-// AccessCheckpoints implements AccessSource.
-func (f *AccessFile) AccessCheckpoints(_ context.Context, after int64, _ int) ([]string, error) {
-	if after > 0 {
-		return nil, nil // the file is small enough for one page, and does not change
-	}
-	return f.checkpoints, nil
+// AccessCheckpoints implements AccessSource: it takes the place in the file for
+// the size.
+func (f *AccessFile) AccessCheckpoints(_ context.Context, from int64, limit int) ([]StoredCheckpoint, error) {
+	first := min(int(from), len(f.checkpoints))
+	return f.checkpoints[first:min(first+limit, len(f.checkpoints))], nil
 }
 
 // Origin returns a checkpoint of the file, for OriginOf; "" if it has none.
@@ -40,7 +39,7 @@ func (f *AccessFile) Origin() string {
 	if len(f.checkpoints) == 0 {
 		return ""
 	}
-	return f.checkpoints[0]
+	return f.checkpoints[0].Note
 }
 
 // Verify checks the file as VerifyAccessLog checks a store. A tenant's part is

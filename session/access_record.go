@@ -39,7 +39,7 @@ func (s *Service) Record(ctx context.Context, p *Principal, a Access) error {
 		}
 	}
 	// One bad row would take its whole batch with it.
-	if !slices.Contains(AccessActions(), a.Action) {
+	if !slices.Contains(accessActions, a.Action) {
 		return ErrInvalid.At("action").Because("is none that the access log records")
 	}
 	for field, text := range map[string]string{"reason": a.Why, "agent": a.Agent} {
@@ -151,20 +151,5 @@ func (w *AccessWriter) close(b *recordBatch) {
 	defer w.mu.Unlock()
 	if w.open == b {
 		w.open = nil
-	}
-}
-
-// purgeAccessAtOnce is how many rows of the access log one transaction removes.
-const purgeAccessAtOnce = 5_000
-
-// PurgeAccess removes the rows of the access log that are AccessMonths old, of all
-// tenants, and returns how many. It is safe on all nodes at once.
-func (s *Service) PurgeAccess(ctx context.Context) (int, error) {
-	for purged := 0; ; {
-		n, err := s.Store.PurgeAccess(ctx, purgeAccessAtOnce)
-		purged += n
-		if err != nil || n < purgeAccessAtOnce {
-			return purged, err
-		}
 	}
 }

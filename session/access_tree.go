@@ -69,20 +69,17 @@ type AccessState struct {
 	SignedAt   time.Time
 }
 
-// accessAtOnce is how many rows get their leaves in one transaction.
+// accessAtOnce is how many rows get their leaves, or are purged, in one
+// transaction.
 const accessAtOnce = 5_000
 
 // GrowAccessTree gives every committed row of the access log its leaf, in order
 // and without a gap, and signs what the tree comes to. It returns how many rows
 // got one. It is safe on all nodes at once: of several, one has an effect.
 func GrowAccessTree(ctx context.Context, store Store, signer *AccessSigner) (int, error) {
-	for grown := 0; ; {
-		n, err := store.GrowAccessTree(ctx, accessAtOnce, signer.grow)
-		grown += n
-		if err != nil || n < accessAtOnce {
-			return grown, err
-		}
-	}
+	return repeated(func(ctx context.Context, limit int) (int, error) {
+		return store.GrowAccessTree(ctx, limit, signer.grow)
+	}, accessAtOnce)(ctx)
 }
 
 var errTreeChanged = errors.New("the stored tree of the access log is not that of its last checkpoint, and nothing is signed on top of it: run ronde audit verify")

@@ -16,7 +16,32 @@ import (
 type AccessSource interface {
 	AccessRows(ctx context.Context, from int64, limit int) ([]LoggedAccess, error)
 	AccessHashes(ctx context.Context, indexes []int64) (map[int64]tlog.Hash, error)
-	AccessCheckpoints(ctx context.Context, after int64, limit int) ([]string, error)
+	AccessCheckpoints(ctx context.Context, from int64, limit int) ([]StoredCheckpoint, error)
+}
+
+// leafHashes returns the hashes of the leaves from one on, and before another, by
+// their indexes. Those that are missing are left out.
+func leafHashes(ctx context.Context, source AccessSource, from, to int64) (map[int64]tlog.Hash, error) {
+	indexes := make([]int64, 0, to-from)
+	for leaf := from; leaf < to; leaf++ {
+		indexes = append(indexes, tlog.StoredHashIndex(0, leaf))
+	}
+	return source.AccessHashes(ctx, indexes)
+}
+
+// eachCheckpoint calls do for the checkpoints of a source in the order of their
+// sizes, from that one on.
+func eachCheckpoint(ctx context.Context, source AccessSource, from int64, do func(note string) error) error {
+	return eachPage(atOnce, func(at int64) ([]StoredCheckpoint, error) {
+		return source.AccessCheckpoints(ctx, max(from, at), atOnce)
+	}, func(last *StoredCheckpoint) int64 { return last.Size + 1 }, func(page []StoredCheckpoint) error {
+		for i := range page {
+			if err := do(page[i].Note); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // NamedCheckpoint is a checkpoint that was kept outside the database.
@@ -135,23 +160,15 @@ func (c *verification) readCheckpoints(ctx context.Context, outside []NamedCheck
 		}
 		c.signed = append(c.signed, opened)
 	}
-	for after := int64(-1); ; {
-		page, err := c.source.AccessCheckpoints(ctx, after, atOnce)
-		if err != nil {
-			return err
-		}
-		for i, text := range page {
-			add("the database", text)
-			if n := len(c.signed); n > 0 {
-				c.inside = max(c.inside, c.signed[n-1].Size)
-			}
-			if i == len(page)-1 {
-				after = max(after+1, c.inside)
-			}
-		}
-		if len(page) < atOnce {
-			break
-		}
+	err := eachCheckpoint(ctx, c.source, 0, func(note string) error {
+		add("the database", note)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, s := range c.signed {
+		c.inside = max(c.inside, s.Size)
 	}
 	for _, o := range outside {
 		add(o.Name, o.Text)
@@ -179,17 +196,13 @@ func (c *verification) readHashes(ctx context.Context) error {
 	c.leaves = make([]leafState, c.size)
 	for from := int64(0); from < c.size; from += atOnce {
 		to := min(from+atOnce, c.size)
-		indexes := make([]int64, 0, to-from)
-		for leaf := from; leaf < to; leaf++ {
-			indexes = append(indexes, tlog.StoredHashIndex(0, leaf))
-		}
-		found, err := c.source.AccessHashes(ctx, indexes)
+		found, err := leafHashes(ctx, c.source, from, to)
 		if err != nil {
 			return err
 		}
-		for i, index := range indexes {
-			l := &c.leaves[from+int64(i)]
-			l.stored, l.hashed = found[index]
+		for leaf := from; leaf < to; leaf++ {
+			l := &c.leaves[leaf]
+			l.stored, l.hashed = found[tlog.StoredHashIndex(0, leaf)]
 		}
 	}
 	return nil
@@ -215,20 +228,14 @@ func (c *verification) readRows(ctx context.Context) error {
 // that runs may have signed more meanwhile.
 func (c *verification) readBeyond(ctx context.Context) error {
 	covered := c.size
-	for {
-		page, err := c.source.AccessCheckpoints(ctx, covered, atOnce)
-		if err != nil {
-			return err
+	err := eachCheckpoint(ctx, c.source, covered+1, func(note string) error {
+		if opened, err := c.verifier.Open(note); err == nil {
+			covered = max(covered, opened.Size)
 		}
-		before := covered
-		for _, text := range page {
-			if opened, err := c.verifier.Open(text); err == nil {
-				covered = max(covered, opened.Size)
-			}
-		}
-		if covered == before {
-			break
-		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	return c.eachRow(ctx, covered, func(row *LoggedAccess) bool {
 		c.found(FaultUnsigned, row.Leaf, row.Leaf, "has a place in the log that no checkpoint covers")

@@ -19,10 +19,16 @@ const listPage = 50
 //
 // ErrNotFound for an agent of whom nothing is stored. ErrOnDuty while the agent
 // is on a mission that is not over: relieve them first, or end it.
-// why, which may be empty, goes into the access log.
+// why, which is empty or a reason, goes into the access log; ErrInvalid if it is
+// neither.
 func (s *Service) EraseAgent(ctx context.Context, p *Principal, agent, why string) (Erasure, error) {
 	if p.Role != Platform {
 		return Erasure{}, ErrForbidden
+	}
+	if why != "" {
+		if err := ValidateReason("reason", why); err != nil {
+			return Erasure{}, err
+		}
 	}
 	if !agentName.MatchString(agent) {
 		return Erasure{}, ErrNotFound
@@ -99,22 +105,25 @@ func (m *Mission) keeps(agent string) error {
 // eachMissionOf calls do for every mission that the agent is or was on, the
 // newest first, settled. It reads a few at a time.
 func (s *Service) eachMissionOf(ctx context.Context, tenant, agent string, do func(m *Mission) error) error {
-	for after := uuid.Nil; ; {
-		page, err := s.Missions(ctx, tenant, MissionFilter{Agent: agent}, after, listPage)
-		if err != nil {
-			return err
-		}
+	return s.eachMission(ctx, tenant, MissionFilter{Agent: agent}, do)
+}
+
+// eachMission calls do for every mission of a tenant that f selects, the newest
+// first, settled.
+func (s *Service) eachMission(ctx context.Context, tenant string, f MissionFilter, do func(m *Mission) error) error {
+	return eachPage(listPage, func(after uuid.UUID) ([]*Mission, error) {
+		return s.Missions(ctx, tenant, f, after, listPage)
+	}, idOfMission, func(page []*Mission) error {
 		for _, m := range page {
 			if err := do(m); err != nil {
 				return err
 			}
 		}
-		if len(page) < listPage {
-			return nil
-		}
-		after = page[len(page)-1].ID
-	}
+		return nil
+	})
 }
+
+func idOfMission(m **Mission) uuid.UUID { return (*m).ID }
 
 // CloseTenant erases a tenant with everything that is theirs, and returns what
 // was removed. With end, missions under way are ended; without, they make it
@@ -158,22 +167,14 @@ func (s *Service) isTenant(ctx context.Context, name string) (bool, error) {
 // endAll sees to it that no mission of a tenant is under way.
 func (s *Service) endAll(ctx context.Context, tenant string, end bool) error {
 	p := &Principal{Role: Platform, Tenant: tenant}
-	for after := uuid.Nil; ; {
-		page, err := s.Missions(ctx, tenant, MissionFilter{States: []State{Active, Paused}}, after, listPage)
-		if err != nil {
-			return err
+	return s.eachMission(ctx, tenant, MissionFilter{States: []State{Active, Paused}}, func(m *Mission) error {
+		if !end {
+			return ErrState.Because("mission %s is %s: end it first, or have all ended", m.ID, m.State)
 		}
-		for _, m := range page {
-			if !end {
-				return ErrState.Because("mission %s is %s: end it first, or have all ended", m.ID, m.State)
-			}
-			if _, err := s.Do(ctx, p, m.ID, Command{Action: End}); err != nil && !errors.Is(err, ErrNotFound) {
-				return err
-			}
-		}
-		if len(page) < listPage {
+		_, err := s.Do(ctx, p, m.ID, Command{Action: End})
+		if errors.Is(err, ErrNotFound) {
 			return nil
 		}
-		after = page[len(page)-1].ID
-	}
+		return err
+	})
 }

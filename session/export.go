@@ -74,22 +74,7 @@ func (s *Service) Parts(ctx context.Context, tenant, agent string, do func(*Part
 // at most. An error of do ends it.
 func (s *Service) AgentFixes(ctx context.Context, p *Part, do func(page []Fix) error) error {
 	read := s.fixesOf(ctx, p)
-	for after := (Cursor{}); ; {
-		page, err := read(p.ID, after)
-		if err != nil {
-			return err
-		}
-		if len(page) > 0 {
-			if err := do(page); err != nil {
-				return err
-			}
-		}
-		if len(page) < exportPage {
-			return nil
-		}
-		last := &page[len(page)-1].Row
-		after = Cursor{At: last.At, Agent: last.Agent, Slot: last.Slot}
-	}
+	return eachPage(exportPage, func(after Cursor) ([]Fix, error) { return read(p.ID, after) }, (*Fix).Cursor, do)
 }
 
 // fixesOf returns what reads the positions of a part, exportPage at once.
@@ -130,25 +115,18 @@ func (s *Service) AgentAccess(ctx context.Context, tenant, agent string, mission
 	if mission == uuid.Nil {
 		f.Agent = pseudonym
 	}
-	for after := uuid.Nil; ; {
-		page, err := s.Store.AccessLog(ctx, tenant, f, after, exportPage)
-		if err != nil {
-			return err
-		}
+	return eachPage(exportPage, func(after uuid.UUID) ([]LoggedAccess, error) {
+		return s.Store.AccessLog(ctx, tenant, f, after, exportPage)
+	}, func(last *LoggedAccess) uuid.UUID { return last.ID }, func(page []LoggedAccess) error {
 		var own []Access
 		for _, a := range page {
 			if a.Mission == mission && (a.Agent == "" || a.Agent == pseudonym) {
 				own = append(own, a.Access)
 			}
 		}
-		if len(own) > 0 {
-			if err := do(own); err != nil {
-				return err
-			}
-		}
-		if len(page) < exportPage {
+		if len(own) == 0 {
 			return nil
 		}
-		after = page[len(page)-1].ID
-	}
+		return do(own)
+	})
 }

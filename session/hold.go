@@ -185,8 +185,9 @@ func (c *HoldChange) set(p *Principal, reason string, until time.Time) error {
 
 // ReleaseHold ends the hold of a mission or, for an agent, that of their own part:
 // its copy can no longer be read, and is deleted with its salt by the next sweep.
-// Releasing it again is harmless. ErrNotFound where there never was one.
-func (s *Service) ReleaseHold(ctx context.Context, p *Principal, mission uuid.UUID) (Hold, error) {
+// Releasing it again is harmless. ErrNotFound where there never was one. why, which
+// may be empty, goes into the access log.
+func (s *Service) ReleaseHold(ctx context.Context, p *Principal, mission uuid.UUID, why string) (Hold, error) {
 	if !mayHold(p.Role) {
 		return Hold{}, ErrForbidden
 	}
@@ -196,7 +197,7 @@ func (s *Service) ReleaseHold(ctx context.Context, p *Principal, mission uuid.UU
 		}
 		if c.Hold.Stands(c.Mission.ReadAt) {
 			c.Hold.ReleasedAt = c.Mission.ReadAt
-			c.log(s, p, AccessHoldRelease, "")
+			c.log(s, p, AccessHoldRelease, why)
 		}
 		return nil
 	})
@@ -233,15 +234,15 @@ func (s *Service) HeldTrack(ctx context.Context, m *Mission, h *Hold, agent stri
 		}
 		return s.AgentTrack(ctx, m, agent, after, limit)
 	}
+	rows, err := s.Store.HeldTrack(ctx, *h, agent, after, limit)
+	if err != nil || len(rows) == 0 { // of a track without positions there is no salt either, and yet it is not gone
+		return nil, err
+	}
 	salt, err := s.Sealer.ring.HoldSalt(ctx, h.ID, false)
 	if err != nil {
 		return nil, err
 	}
 	key, err := newHoldKey(s.Sealer.root, salt, m, h.ID)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := s.Store.HeldTrack(ctx, *h, agent, after, limit)
 	if err != nil {
 		return nil, err
 	}

@@ -142,18 +142,3 @@ func (o *Once) open(sealed []byte) (answer []byte, err error) {
 func (o *Once) bound() []byte {
 	return append(appendBound([]byte{receiptVersion}, o.tenant), o.receipt[:]...)
 }
-
-// purgeAtOnce is how many receipts one transaction removes.
-const purgeAtOnce = 1000
-
-// PurgeReceipts removes the receipts that are older than ReceiptLife, of all
-// tenants, and returns how many. It is safe on all nodes at once.
-func (s *Service) PurgeReceipts(ctx context.Context) (int, error) {
-	for purged := 0; ; {
-		n, err := s.Store.PurgeReceipts(ctx, purgeAtOnce)
-		purged += n
-		if err != nil || n < purgeAtOnce {
-			return purged, err
-		}
-	}
-}

@@ -221,18 +221,14 @@ func (s *Service) report(ctx context.Context, m *Mission, read trackReader) (*Re
 
 // readAll adds the agent's whole track and finishes the report.
 func (a *AgentReport) readAll(m *Mission, read trackReader) error {
-	for after := (Cursor{}); ; {
-		fixes, err := read(a.ID, after)
-		if err != nil {
-			return err
+	err := eachPage(reportPage, func(after Cursor) ([]Fix, error) { return read(a.ID, after) }, (*Fix).Cursor, func(page []Fix) error {
+		for i := range page {
+			a.Add(m, &page[i])
 		}
-		for i := range fixes {
-			a.Add(m, &fixes[i])
-		}
-		if len(fixes) < reportPage {
-			a.Finish(m)
-			return nil
-		}
-		after = fixes[len(fixes)-1].Cursor()
+		return nil
+	})
+	if err == nil {
+		a.Finish(m)
 	}
+	return err
 }

@@ -75,52 +75,60 @@ type Overdue struct {
 
 // Swept is what a sweep did.
 type Swept struct {
-	Closed       int // missions past their deadline
-	Copied       int // holds whose copy became whole
-	Salts        int // destroyed
-	Trimmed      int // missions cut down to the newest positions that they may keep
-	Locations    int // latest positions and saved progress of nobody located
-	Deleted      int // copies of holds that have ended
-	Anonymized   int // mission records
-	Acknowledged int // acknowledgements of former agents
-	Receipts     int
-	Recorded     int // rows of the access log
+	Closed       int `json:"closed_missions"`          // past their deadline
+	Copied       int `json:"copied_holds"`             // whose copy became whole
+	Salts        int `json:"destroyed_salts"`          // of days that are over
+	Trimmed      int `json:"trimmed_missions"`         // to the newest positions that they may keep
+	Locations    int `json:"removed_locations"`        // latest positions and saved progress of nobody located
+	Deleted      int `json:"deleted_holds"`            // copies of those that have ended
+	Anonymized   int `json:"anonymous_missions"`       // records
+	Acknowledged int `json:"removed_acknowledgements"` // of former agents
+	Receipts     int `json:"removed_receipts"`
+	Recorded     int `json:"removed_access_log_rows"`
+	Tombstones   int `json:"removed_tombstones"` // older than any backup may be
 }
 
-// sweepAtOnce is how many objects one step asks the store for at a time.
-const sweepAtOnce = 100
+const (
+	// sweepAtOnce is how many objects one step asks the store for at a time.
+	sweepAtOnce = 100
+	// purgeAtOnce is how many small rows one transaction removes.
+	purgeAtOnce = 1_000
+)
 
 // Sweep removes whatever has outlived its limit. It is safe on all nodes at once
 // and can be stopped anywhere: the next one goes on. Copies of holds come first;
 // salts go before the positions that they sealed. A step that fails holds up only
-// those that depend on it, and the errors are joined.
+// those that depend on it, and the errors are joined. It carries out the tombstones
+// of what a node that died had begun to erase, or a restored database brought back.
 func (s *Service) Sweep(ctx context.Context) (done Swept, err error) {
 	var failed []error
-	step := func(name string, n *int, do func(ctx context.Context) (int, error)) bool {
-		count, err := do(ctx)
-		*n += count
+	succeeds := func(name string, err error) bool {
 		if err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", name, err))
 		}
 		return err == nil
 	}
+	step := func(name string, n *int, do func(ctx context.Context) (int, error)) bool {
+		count, err := do(ctx)
+		*n += count
+		return succeeds(name, err)
+	}
 	step("close missions", &done.Closed, s.CloseDue)
 	step("trim tracks", &done.Trimmed, s.trimOverfull)
-	if before, err := s.claim(ctx, &done); err != nil {
-		failed = append(failed, err)
-	} else if step("destroy salts", &done.Salts, func(ctx context.Context) (int, error) { return s.destroySalts(ctx, before) }) {
-		step("remove positions", new(int), func(ctx context.Context) (int, error) { return 0, s.purgePositions(ctx, before) })
+	before, err := s.claim(ctx, &done)
+	if succeeds("claim the days that are over", err) &&
+		step("destroy salts", &done.Salts, func(ctx context.Context) (int, error) { return s.destroySalts(ctx, before) }) {
+		succeeds("remove positions", s.purgePositions(ctx, before))
 	}
 	step("remove locations", &done.Locations, s.Store.PurgeLocations)
 	step("delete held copies", &done.Deleted, s.deleteHeld)
 	step("make records anonymous", &done.Anonymized, repeated(s.Store.AnonymizeMissions, sweepAtOnce))
 	step("remove acknowledgements", &done.Acknowledged, repeated(s.Store.PurgeAcknowledgements, purgeAtOnce))
-	step("remove receipts", &done.Receipts, s.PurgeReceipts)
-	step("shorten the access log", &done.Recorded, s.PurgeAccess)
+	step("remove receipts", &done.Receipts, repeated(s.Store.PurgeReceipts, purgeAtOnce))
+	step("shorten the access log", &done.Recorded, repeated(s.Store.PurgeAccess, accessAtOnce))
+	step("remove tombstones", &done.Tombstones, s.purgeTombstones)
 	if done != (Swept{}) {
-		step("record the sweep", new(int), func(ctx context.Context) (int, error) {
-			return 0, s.Record(ctx, nil, Access{Action: AccessRetentionSweep})
-		})
+		succeeds("record the sweep", s.Record(ctx, nil, Access{Action: AccessRetentionSweep}))
 	}
 	return done, errors.Join(failed...)
 }
@@ -129,7 +137,7 @@ func (s *Service) Sweep(ctx context.Context) (done Swept, err error) {
 // that somebody does.
 func (s *Service) destroySalts(ctx context.Context, before Day) (int, error) {
 	days, err := s.Sealer.ring.SaltDays(ctx)
-	if err == nil && OverdueSalts(days, before-1) > 0 {
+	if err == nil && len(DaysBefore(days, before)) > 0 {
 		err = s.Record(ctx, nil, Access{Action: AccessKeysDestroy, Why: "of tracks that expired before " + before.String()})
 	}
 	if err != nil {
@@ -147,7 +155,7 @@ func (s *Service) claim(ctx context.Context, done *Swept) (Day, error) {
 	}
 	s.Sealer.expire(DayOf(now))
 	if _, err := s.Store.ClaimDays(ctx); err != nil {
-		return 0, fmt.Errorf("claim the days that are over: %w", err)
+		return 0, err
 	}
 	// One that cannot be copied now keeps its day, and those after it, alone.
 	copied, copyErr := s.CopyHolds(ctx)
@@ -155,11 +163,7 @@ func (s *Service) claim(ctx context.Context, done *Swept) (Day, error) {
 	if copyErr != nil {
 		s.Log.Warn("hold_not_copied", "copied", copied, "error", copyErr)
 	}
-	before, err := s.Store.ClaimDays(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("claim the days that are over: %w", err)
-	}
-	return before, nil
+	return s.Store.ClaimDays(ctx)
 }
 
 func (s *Service) purgePositions(ctx context.Context, before Day) error {
@@ -216,15 +220,15 @@ func (s *Service) Overdue(ctx context.Context) ([]Overdue, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(list, Overdue{ClassSalts, OverdueSalts(days, DayOf(now))}), nil
+	return append(list, Overdue{ClassSalts, int64(len(DaysBefore(days, DayOf(now)+1)))}), nil
 }
 
-// OverdueSalts returns how many of the days with salts have come.
-func OverdueSalts(days []Day, today Day) (n int64) {
-	for _, day := range days {
-		if day <= today {
-			n++
+// DaysBefore returns those of the days that come before one.
+func DaysBefore(days []Day, day Day) (before []Day) {
+	for _, d := range days {
+		if d < day {
+			before = append(before, d)
 		}
 	}
-	return n
+	return before
 }

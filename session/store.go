@@ -228,9 +228,9 @@ type Store interface {
 	// AccessHashes returns stored hashes of the tree by their index. Those that
 	// are missing are left out.
 	AccessHashes(ctx context.Context, indexes []int64) (map[int64]tlog.Hash, error)
-	// AccessCheckpoints returns signed checkpoints whose tree has more leaves than
-	// after, the smallest first. Of past days the last one is kept.
-	AccessCheckpoints(ctx context.Context, after int64, limit int) ([]string, error)
+	// AccessCheckpoints returns signed checkpoints in the order of their sizes, from
+	// that one on. Of past days the last one is kept.
+	AccessCheckpoints(ctx context.Context, from int64, limit int) ([]StoredCheckpoint, error)
 	// PurgeAccess removes rows of the access log that lie before the newest
 	// checkpoint that is AccessMonths old, the oldest first, and checkpoints that
 	// no longer say anything, of each at most limit. It returns how many it

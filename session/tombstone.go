@@ -86,8 +86,12 @@ func (s *Service) ReplayTombstones(ctx context.Context) (int, error) {
 	return len(pending), nil
 }
 
-// PurgeTombstones removes tombstones that no backup is old enough for any more.
-func (s *Service) PurgeTombstones(ctx context.Context) (int, error) {
+// purgeTombstones removes tombstones that are older than any backup that may still
+// be restored. What the store has not carried out yet it carries out before.
+func (s *Service) purgeTombstones(ctx context.Context) (int, error) {
+	if _, err := s.ReplayTombstones(ctx); err != nil {
+		return 0, err
+	}
 	now, err := s.Store.Now(ctx)
 	if err != nil {
 		return 0, err
@@ -168,11 +172,9 @@ func (s *Service) destroySaltsOf(ctx context.Context, t Tombstone) error {
 
 // destroyHoldSaltsOf destroys the salts of the copies of a tenant's holds.
 func (s *Service) destroyHoldSaltsOf(ctx context.Context, tenant string) error {
-	for after := uuid.Nil; ; {
-		page, err := s.Store.Missions(ctx, tenant, MissionFilter{}, after, listPage)
-		if err != nil || len(page) == 0 {
-			return err
-		}
+	return eachPage(listPage, func(after uuid.UUID) ([]*Mission, error) {
+		return s.Store.Missions(ctx, tenant, MissionFilter{}, after, listPage)
+	}, idOfMission, func(page []*Mission) error {
 		ids := make([]uuid.UUID, len(page))
 		for i, m := range page {
 			ids[i] = m.ID
@@ -186,8 +188,8 @@ func (s *Service) destroyHoldSaltsOf(ctx context.Context, tenant string) error {
 				return err
 			}
 		}
-		after = ids[len(ids)-1]
-	}
+		return nil
+	})
 }
 
 // erasedFrom tells this node, and through it the others, of a mission whose

@@ -1,6 +1,7 @@
 package tracker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -132,8 +133,9 @@ func (c *agentConn) sendSOS(s session.SOS) {
 	c.sos(s)
 }
 
-// sos sends the state of the agent's alarm. Call with the room's mutex held.
+// sos sends the state of the agent's alarm; one that was never raised is closed.
+// Call with the room's mutex held.
 func (c *agentConn) sos(s session.SOS) {
 	c.states++
-	c.send(encodeSOS(s))
+	c.send(encodeSOS(cmp.Or(s, session.SOSClosed)))
 }

@@ -197,6 +197,7 @@ func TestReplaced(t *testing.T) {
 	if got := first.closed(); got != 4009 {
 		t.Errorf("the first one closed with %d", got)
 	}
+	r.clock.advance(time.Second) // by which the nodes agree on who came later
 	third := elsewhere.agent(m, "badge-17")
 	third.until("hello")
 	if got := second.closed(); got != 4009 {

@@ -18,7 +18,17 @@ func (h *Hub) hold(s socket, p *session.Principal) {
 	}
 	go func() {
 		defer h.sockets.Done()
-		peer := s.CloseRead(context.Background())
+		peer, gone := context.WithCancel(context.Background())
+		h.sockets.Go(func() {
+			defer gone()
+			// A doctor says no more than a viewer. The library's own CloseRead would, on a data frame, wait for itself.
+			_, r, err := s.Reader(context.Background())
+			if err != nil {
+				return
+			}
+			h.sockets.Go(func() { s.hangUp(closeProtocol, "a doctor sends nothing") })
+			s.drain(r)
+		})
 		code := h.linger(p, peer.Done(), func() error {
 			ctx, cancel := context.WithTimeout(peer, probeTimeout)
 			defer cancel()

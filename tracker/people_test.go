@@ -15,6 +15,7 @@ func TestRelief(t *testing.T) {
 	m := r.active("badge-17", "badge-18")
 	agent, other := r.agent(m, "badge-17"), r.agent(m, "badge-18")
 	viewer := r.viewer(m, session.ProfileExact)
+	viewer.until("snapshot") // or it has what comes
 	r.clock.advance(10 * time.Second)
 	agent.seconds(m, 1, 2)
 	agent.expect("ack 2")

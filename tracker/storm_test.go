@@ -38,17 +38,23 @@ func (s *sink) Write(b []byte) (n int, err error) {
 // viewer goes through but a connection of the system's own.
 func (r *rig) reconnects(viewers, missions int) time.Duration {
 	r.t.Helper()
-	var plans []*session.Mission
-	for i := range missions {
-		plans = append(plans, r.active("badge-"+strconv.Itoa(i)))
+	links := make([]*session.Principal, missions)
+	for i := range links {
+		links[i] = viewerOf(r.active("badge-"+strconv.Itoa(i)), session.ProfileExact)
+		r.caller(links[i]) // the store knows the link
 	}
 	ctx, leave := context.WithCancel(r.t.Context())
 	var open, first sync.WaitGroup
 	start := time.Now()
 	for i := range viewers {
 		s := &sink{header: http.Header{}, seen: make(chan struct{})}
-		req := httptest.NewRequestWithContext(session.WithPrincipal(ctx, viewerOf(plans[i%missions], session.ProfileExact), nil), http.MethodGet, "/events", nil)
-		open.Go(func() { r.hub.ServeEvents(s, req) })
+		req := httptest.NewRequestWithContext(session.WithPrincipal(ctx, links[i%missions], nil), http.MethodGet, "/events", nil)
+		open.Go(func() {
+			if err := r.hub.ServeEvents(s, req); err != nil {
+				r.t.Error(err)
+				s.once.Do(func() { close(s.seen) })
+			}
+		})
 		first.Go(func() { <-s.seen })
 	}
 	first.Wait()

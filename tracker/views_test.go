@@ -193,6 +193,7 @@ func TestPausesReachViewers(t *testing.T) {
 	one, two := r.agent(m, "badge-17"), r.agent(m, "badge-18")
 	viewer := r.viewer(m, session.ProfileExact)
 	page := &screen{viewer, map[string]bool{}}
+	viewer.until("snapshot") // or it has what comes
 	r.clock.advance(time.Second)
 	for _, p := range []*peer{one, two} {
 		p.pings(pingAt(1, r.clock.now(), entrance))

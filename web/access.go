@@ -14,14 +14,11 @@ import (
 )
 
 // Access declares how the access log comes to know of the uses of a route. Make
-// one with reads, creates, changes, within, connects or unrecorded.
+// one with reads, changes, within, connects or unrecorded.
 type Access struct {
-	By      Recorder
-	Actions []session.AccessAction // those that a use may be recorded as
-	// NeedsReason refuses a request that does not say why: see reasonHeader.
-	NeedsReason bool
-	// Unrecorded is why Nobody records.
-	Unrecorded string
+	By         Recorder
+	Actions    []session.AccessAction // those that a use may be recorded as
+	Unrecorded string                 // why Nobody records
 }
 
 // Recorder says who records the uses of a route, and when.
@@ -37,13 +34,11 @@ const (
 	Nobody
 )
 
-// reads declares a reading: as the first action, unless the handler finds that it
-// is one of the others.
+// reads declares a reading, or a creation: as the first action, unless the handler
+// finds that it is one of the others.
 func reads(actions ...session.AccessAction) Access {
 	return Access{By: Edge, Actions: actions}
 }
-
-func creates(a session.AccessAction) Access { return reads(a) }
 
 func changes(a session.AccessAction) Access {
 	return Access{By: EdgeFirst, Actions: []session.AccessAction{a}}
@@ -86,7 +81,7 @@ func (a *Access) check(r *Route) error {
 // headers say. Package session adds who asks. If it is not operation that records
 // it, the row has no action.
 func (s *Server) accessOf(r *Route, req *http.Request) (row session.Access, err error) {
-	if row.Why, err = accessReason(req.Header, r.Access.NeedsReason); err != nil || !r.Access.atEdge() {
+	if row.Why, err = accessReason(req.Header); err != nil || !r.Access.atEdge() {
 		return row, err
 	}
 	p, err := session.PrincipalOf(req.Context())
@@ -124,11 +119,9 @@ func (r *request[P, B]) record(ctx context.Context, s *Server) error {
 // percent-encoded UTF-8, because headers are ASCII.
 const reasonHeader = "Access-Reason"
 
-func accessReason(h http.Header, required bool) (string, error) {
+func accessReason(h http.Header) (string, error) {
 	values, invalid := h.Values(reasonHeader), session.ErrInvalid.At(reasonHeader)
 	switch {
-	case len(values) == 0 && required:
-		return "", invalid.Because("is required: it says why")
 	case len(values) == 0:
 		return "", nil
 	case len(values) > 1:
@@ -153,7 +146,7 @@ func describeAccess(op *huma.Operation, r *Route) {
 		return
 	}
 	op.Parameters = append(op.Parameters, &huma.Param{
-		Name: reasonHeader, In: "header", Required: r.Access.NeedsReason,
+		Name: reasonHeader, In: "header",
 		Description: "Why, for the access log: percent-encoded UTF-8, 3 to 300 characters once decoded.",
 		Schema:      &huma.Schema{Type: huma.TypeString, MaxLength: new(12 * session.MaxReason)},
 	})

@@ -1,15 +1,11 @@
 package web
 
 import (
-	"errors"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"unicode/utf8"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"ronde/session"
 )
@@ -47,44 +43,21 @@ func TestAccessReason(t *testing.T) {
 		"dispute 4711": "dispute 4711", "d%C3%A9sign%C3%A9": "désigné", "a+b=c": "a+b=c",
 		"100%25 sure": "100% sure", "%20abc%20": "abc", strings.Repeat("%C3%A9", 300): strings.Repeat("é", 300),
 	} {
-		if got, err := accessReason(http.Header{reasonHeader: {header}}, true); err != nil || got != want {
+		if got, err := accessReason(http.Header{reasonHeader: {header}}); err != nil || got != want {
 			t.Errorf("%q: %q, %v", header, got, err)
 		}
 	}
-	if got, err := accessReason(http.Header{}, false); err != nil || got != "" {
+	if got, err := accessReason(http.Header{}); err != nil || got != "" {
 		t.Errorf("none: %q, %v", got, err)
 	}
 	for name, values := range map[string][]string{
-		"is required": nil, "twice": {"one reason", "another"}, "3 to 300": {""}, "to 300 characters": {"ab"}, "300 characters": {strings.Repeat("x", 301)}, "in words": {"100%25"},
+		"twice": {"one reason", "another"}, "3 to 300": {""}, "to 300 characters": {"ab"}, "300 characters": {strings.Repeat("x", 301)}, "in words": {"100%25"},
 		"is written %25": {"100%"}, "percent-encoded UTF-8: a": {"%ff%fe%fd"}, "ASCII": {"désigné"},
 		"control or": {"abc%0Adef"}, "or formatting": {"abc%E2%80%AEdef"}, "must be ASCII": {"abc\tdef"},
 	} {
-		_, err := accessReason(http.Header{reasonHeader: values}, true)
+		_, err := accessReason(http.Header{reasonHeader: values})
 		if err == nil || !strings.Contains(err.Error(), "invalid: Access-Reason ") || !strings.Contains(err.Error(), name) {
 			t.Errorf("%q: %v, want %q", values, err, name)
-		}
-	}
-}
-
-// A route can want to know why.
-func TestNeedsReason(t *testing.T) {
-	s := &Server{service: &session.Service{}}
-	route := &Route{Path: "/x", Access: reads(session.AccessHoldRead)}
-	req := httptest.NewRequest(http.MethodGet, "/x", http.NoBody)
-	req = req.WithContext(session.WithPrincipal(req.Context(), &session.Principal{Role: session.Operator, Tenant: "acme"}, nil))
-	for _, needed := range []bool{false, true} {
-		route.Access.NeedsReason = needed
-		req.Header.Del(reasonHeader)
-		if _, err := s.accessOf(route, req); errors.Is(err, session.ErrInvalid) != needed {
-			t.Errorf("needed %t: without it: %v", needed, err)
-		}
-		req.Header.Set(reasonHeader, "dispute%204711")
-		if row, err := s.accessOf(route, req); err != nil || row.Why != "dispute 4711" || row.Action != session.AccessHoldRead {
-			t.Errorf("needed %t: with it: %+v, %v", needed, row, err)
-		}
-		op := &huma.Operation{Extensions: map[string]any{}}
-		if describeAccess(op, route); len(op.Parameters) != 1 || op.Parameters[0].Required != needed {
-			t.Errorf("needed %t: documented as %+v", needed, op.Parameters)
 		}
 	}
 }
@@ -95,11 +68,11 @@ func FuzzAccessReason(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, header string) {
-		reason, err := accessReason(http.Header{reasonHeader: {header}}, true)
+		reason, err := accessReason(http.Header{reasonHeader: {header}})
 		if err != nil {
 			return
 		}
-		again, err := accessReason(http.Header{reasonHeader: {url.PathEscape(reason)}}, true)
+		again, err := accessReason(http.Header{reasonHeader: {url.PathEscape(reason)}})
 		if n := utf8.RuneCountInString(reason); err != nil || again != reason || n < 3 || n > 300 || strings.ContainsAny(reason, "\n\r\x00") {
 			t.Fatalf("%q: %q, then %q, %v", header, reason, again, err)
 		}

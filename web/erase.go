@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -41,7 +42,7 @@ var keptAfterErasure = []erasureKept{
 }
 
 func (s *Server) eraseAgent(ctx context.Context, r *request[noticeParams, eraseRequest]) (*erasureReply, error) {
-	e, err := s.service.EraseAgent(ctx, r.Principal, r.Params.Agent, r.Body.Reason)
+	e, err := s.service.EraseAgent(ctx, r.Principal, r.Params.Agent, cmp.Or(r.Body.Reason, r.Access.Why))
 	if err != nil {
 		return nil, err
 	}

@@ -82,7 +82,7 @@ type exportAccess struct {
 	Action  session.AccessAction `json:"action"`
 	Role    *session.Role        `json:"role"`    // null: Ronde itself
 	Subject *string              `json:"subject"` // the link, key or token by which
-	Why     *string              `json:"why"`
+	Reason  *string              `json:"reason"`
 }
 
 // jsonExport writes an export as one JSON document. The encoder passes on what it
@@ -181,7 +181,7 @@ func newExportMission(p *session.Part) exportMission {
 }
 
 func newExportAccess(a *session.Access) exportAccess {
-	row := exportAccess{At: a.At, Action: a.Action, Role: orNull(a.Role), Why: orNull(a.Why)}
+	row := exportAccess{At: a.At, Action: a.Action, Role: orNull(a.Role), Reason: orNull(a.Why)}
 	if a.Subject != uuid.Nil {
 		row.Subject = orNull(a.Subject.String())
 	}

@@ -70,7 +70,7 @@ func TestExport(t *testing.T) {
 	wantKeys(t, "part", part, "access mission positions")
 	wantKeys(t, "mission", part["mission"], "alias began_at end_reason ended_at ends_at expires_on holds id paused pauses reference refused relieved removed site sos starts_at state track windows")
 	wantKeys(t, "notice", first(t, whole["notices"]), "acknowledged_at version")
-	wantKeys(t, "row", first(t, part["access"]), "action at role subject why")
+	wantKeys(t, "row", first(t, part["access"]), "action at reason role subject")
 	begin := theTime.UnixMilli()
 	want := `"positions":[{"timestamp":` + itoa(begin) + `,"device_timestamp":` + itoa(begin) + `,"latitude":48.8466000,"longitude":2.4000000,"accuracy":6.5,"altitude":61.2,"heading":87.5,"speed":null,"battery":0.81,"mock":true},` +
 		`{"timestamp":` + itoa(begin+1000) + `,"device_timestamp":` + itoa(begin+1000) + `,"latitude":-0.1000000,"longitude":179.9999999,"accuracy":6.5,"altitude":null,"heading":null,"speed":null,"battery":null,"mock":false}]`
@@ -357,6 +357,7 @@ func TestErase(t *testing.T) {
 	}
 	w.call("PATCH", "/v1/missions/"+id, "platform", `{"relieve_agents":["`+agent+`"]}`).want(200, "")
 	w.call("POST", path+"/erase", "platform", `{"reason":"`+strings.Repeat("x", 301)+`"}`).want(422, "invalid:reason")
+	w.call("POST", path+"/erase", "platform", `{"reason":"x"}`).want(422, "invalid:reason")
 	w.call("POST", path+"/erase", "platform", `{"why":"x"}`).want(422, "invalid:why")
 	receipt := w.call("POST", path+"/erase", "platform", `{"reason":"asked by the agent"}`).want(200, "").json()
 	wantKeys(t, "receipt", receipt, "erased_at kept receipt removed")

@@ -52,7 +52,7 @@ func (s *Server) releaseMission(ctx context.Context, r *request[missionParams, n
 	if err != nil {
 		return nil, err
 	}
-	h, err := s.service.ReleaseHold(ctx, r.Principal, id)
+	h, err := s.service.ReleaseHold(ctx, r.Principal, id, r.Access.Why)
 	if err != nil {
 		return nil, err
 	}

@@ -128,6 +128,27 @@ func TestHoldOfAgent(t *testing.T) {
 	}
 }
 
+// Of a held mission that has no position, the track is empty and not gone: as it
+// was before it was copied, and beyond the day on which it would have expired.
+func TestHeldMissionWithoutPositions(t *testing.T) {
+	w := newWorld(t)
+	mission := "/v1/missions/" + w.mission("begin")
+	w.call("POST", mission+"/hold", "operator", `{"reason":"an incident","until":"2027-01-31T00:00:00Z"}`).want(200, "")
+	w.call("POST", mission+"/end", "operator", "").want(200, "")
+	for range 2 {
+		if _, err := w.service.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if items := w.call("GET", mission+"/track", "platform", "", "Access-Reason", "a claim").want(200, "").json()["items"].([]any); len(items) != 0 {
+			t.Errorf("the track has %v", items)
+		}
+		if r := w.call("GET", mission+"/report", "operator", "", "Access-Reason", "a claim").want(200, "").json(); r["track"] != "kept" {
+			t.Errorf("the report says that the track is %v", r["track"])
+		}
+		w.clock.Advance(31 * 24 * time.Hour)
+	}
+}
+
 // What a hold must say.
 func TestHoldRequest(t *testing.T) {
 	w := newWorld(t)

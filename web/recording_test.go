@@ -111,8 +111,8 @@ func (w *world) checkRow(route *web.Route, row *session.Access, s sample, a *ans
 		want.Mission = uuid.MustParse(a.text("id"))
 	case strings.Contains(route.Path, "missions/{id}"):
 		want.Mission = uuid.MustParse(path[3])
-		if strings.HasSuffix(route.Path, "/hold") { // which its own reason belongs to
-			want.Object, want.Why = uuid.MustParse(a.text("id")), ""
+		if strings.HasSuffix(route.Path, "/hold") {
+			want.Object = uuid.MustParse(a.text("id"))
 		}
 	case strings.Contains(route.Path, "{id}"):
 		want.Object = uuid.MustParse(path[3])
@@ -140,6 +140,20 @@ func (w *world) checkRow(route *web.Route, row *session.Access, s sample, a *ans
 	for _, secret := range []string{"badge", "48.8", "2.41", "Entrep", w.keys[keyOf(route)]} {
 		if strings.Contains(fmt.Sprintf("%+v", *row), secret) {
 			w.t.Errorf("%s leaves a row with %q: %+v", route.Pattern(), secret, *row)
+		}
+	}
+}
+
+// P31: an erasure has its reason from the body or, without one there, from the
+// header.
+func TestReasonOfErasure(t *testing.T) {
+	w := newWorld(t)
+	for body, want := range map[string]string{"": "dispute 7", "{}": "dispute 7", `{"reason":"asked by the agent"}`: "asked by the agent"} {
+		before := len(w.rows())
+		w.call("POST", "/v1/agents/"+w.agentOf(w.mission("begin", "end"))+"/erase", "platform", body, "Access-Reason", "dispute%207").want(200, "")
+		rows := w.rows()[before:]
+		if last := rows[len(rows)-1]; last.Action != session.AccessAgentErase || last.Why != want {
+			t.Errorf("%q leaves %+v, want the reason %q", body, last, want)
 		}
 	}
 }

@@ -93,7 +93,7 @@ func Routes() []Route {
 	)
 	return []Route{
 		{Method: "POST", Path: missions, Name: "createMission", Summary: "Create a mission",
-			Roles: staff, Access: creates(session.AccessMissionCreate),
+			Roles: staff, Access: reads(session.AccessMissionCreate),
 			Status: http.StatusCreated, bind: operation((*Server).createMission)},
 		{Method: "GET", Path: missions, Name: "listMissions", Summary: "List missions, newest first",
 			Roles: staff, Access: ofPlan, bind: operation((*Server).listMissions)},
@@ -120,14 +120,14 @@ func Routes() []Route {
 			Refusals: []string{codeState}, bind: transition(session.Cancel)},
 
 		{Method: "POST", Path: token, Name: "createAgentToken", Summary: "Make a token for an agent's phone",
-			Roles: staff, Access: creates(session.AccessTokenIssue),
+			Roles: staff, Access: reads(session.AccessTokenIssue),
 			Status: http.StatusCreated, Refusals: []string{codeState}, bind: operation((*Server).createAgentToken)},
 		{Method: "DELETE", Path: token, Name: "revokeAgentTokens", Summary: "Revoke every token of an agent on this mission",
 			Roles: staff, Access: within(session.AccessTokenRevoke),
 			Refusals: []string{codeState}, bind: operation((*Server).revokeAgentTokens)},
 
 		{Method: "POST", Path: mission + "/links", Name: "createLink", Summary: "Make a link with which a client watches the mission",
-			Roles: staff, Access: creates(session.AccessLinkCreate),
+			Roles: staff, Access: reads(session.AccessLinkCreate),
 			Status: http.StatusCreated, Refusals: []string{codeState}, bind: operation((*Server).createLink)},
 		{Method: "GET", Path: mission + "/links", Name: "listLinks", Summary: "List the links to a mission, oldest first",
 			Roles: staff, Access: unrecorded("it says who may watch, not what anybody saw"), bind: operation((*Server).listLinks)},

@@ -63,10 +63,17 @@ func eachStore(t *testing.T, test func(t *testing.T, store string)) {
 // startApp starts a node on an empty store of the kind named.
 func startApp(t *testing.T, store string) *testApp {
 	t.Helper()
+	return startAppAt(t, store, time.Time{})
+}
+
+// startAppAt is startApp with the clock standing at a time; the zero time: running truly.
+func startAppAt(t *testing.T, store string, now time.Time) *testApp {
+	t.Helper()
+	dsn := ""
 	if store == "postgres" {
-		return startAppOn(t, newDatabase(t, pgtest.Start(t)))
+		dsn = newDatabase(t, pgtest.Start(t))
 	}
-	return startAppOn(t, "")
+	return startNode(t, dsn, now)
 }
 
 // newDatabase returns a migrated empty database.
@@ -79,6 +86,11 @@ func newDatabase(t testing.TB, server *pgtest.Server) (dsn string) {
 
 // startAppOn starts a node on a PostgreSQL database or, without one, on the embedded store, with other settings changed.
 func startAppOn(t *testing.T, dsn string, change ...func(*configs.Config)) *testApp {
+	t.Helper()
+	return startNode(t, dsn, time.Time{}, change...)
+}
+
+func startNode(t *testing.T, dsn string, now time.Time, change ...func(*configs.Config)) *testApp {
 	t.Helper()
 	c := configs.Default()
 	c.Listen, c.OpsListen, c.Data, c.LogLevel = "127.0.0.1:0", "127.0.0.1:0", filepath.Join(t.TempDir(), "not", "there", "yet"), "debug"
@@ -96,6 +108,9 @@ func startAppOn(t *testing.T, dsn string, change ...func(*configs.Config)) *test
 	}
 	log := &logBuffer{}
 	a := newApp(c.Resolve(), slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), clock.now)
+	if !now.IsZero() {
+		setClock(now)
+	}
 	check(t, a.start(t.Context()))
 	t.Cleanup(func() { check(t, a.stop()) })
 	ta := &testApp{app: a, t: t, setClock: setClock, log: log}
@@ -209,6 +224,25 @@ func (a *testApp) agentToken(mission string) string {
 func (a *testApp) link(mission, profile string) string {
 	a.t.Helper()
 	return a.call(201, "POST", "/v1/missions/"+mission+"/links", object{"profile": profile})["token"].(string)
+}
+
+// metrics returns the node's metrics.
+func (a *testApp) metrics() []byte {
+	a.t.Helper()
+	return scrape(a.t, "http://"+a.ops.Addr().String()+"/metrics")
+}
+
+// scrape returns what a listener for operators says.
+func scrape(t *testing.T, url string) []byte {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	check(t, err)
+	resp, err := http.DefaultClient.Do(req)
+	check(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	check(t, err)
+	return body
 }
 
 // track returns the whole stored track of a mission.

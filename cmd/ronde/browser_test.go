@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,9 +18,10 @@ import (
 
 // browser is a headless Chromium that a small script drives.
 type browser struct {
-	t   *testing.T
-	in  io.WriteCloser
-	out *bufio.Scanner
+	t    *testing.T
+	in   io.WriteCloser
+	out  *bufio.Scanner
+	wait func() error // until the driver has ended
 }
 
 // openBrowser starts a browser, with flags of its own. It fails, and does not skip, where one is missing: make test brings it.
@@ -40,13 +42,21 @@ func openBrowser(t *testing.T, origin string, flags ...string) *browser {
 	out, err := cmd.StdoutPipe()
 	check(t, err)
 	check(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = in.Close() // tells the driver to end
-		_ = cmd.Wait()
-	})
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 1<<20)
-	return &browser{t, in, lines}
+	b := &browser{t, in, lines, sync.OnceValue(cmd.Wait)}
+	t.Cleanup(func() {
+		_ = in.Close()
+		_ = b.wait()
+	})
+	return b
+}
+
+// close ends the browser as its user does.
+func (b *browser) close() {
+	b.t.Helper()
+	check(b.t, b.in.Close()) // tells the driver to end
+	check(b.t, b.wait())
 }
 
 // do has the driver carry out a command and returns its value.

@@ -22,7 +22,7 @@ func (d *doctor) checkSalts(ctx context.Context) finding {
 	if err != nil {
 		return broken("salts", "every node sweeps by what this tells", "%v", err)
 	}
-	over := overBy(days, session.DayOf(d.now()))
+	over := session.DaysBefore(days, session.DayOf(d.now()))
 	if len(over) > 0 {
 		return broken("salts", "run: ronde retention sweep, which says what keeps them; an old backup of the keyring may have been restored",
 			"the keyring still holds the salts of %s: with them, tracks that have expired can be read, also from backups", spellDays(over))
@@ -51,7 +51,7 @@ func (d *doctor) checkKeyBackups(context.Context) finding {
 			}
 			seen++
 			days, err := keyring.FolderSaltDays(path)
-			if over := overBy(days, today); len(over) > 0 {
+			if over := session.DaysBefore(days, today); len(over) > 0 {
 				reviving = append(reviving, fmt.Sprintf("%s (%s)", path, spellDays(over)))
 			}
 			if err != nil {
@@ -79,16 +79,6 @@ func (d *doctor) checkKeyBackups(context.Context) finding {
 		return broken(check, advice, "older than %d days: %s", session.KeyBackupDays, strings.Join(old, ", "))
 	}
 	return healthy(check, "%d copies, none of which brings back what has expired, as far as can be seen", seen)
-}
-
-// overBy returns the days that are over today.
-func overBy(days []session.Day, today session.Day) (over []session.Day) {
-	for _, day := range days {
-		if day < today {
-			over = append(over, day)
-		}
-	}
-	return over
 }
 
 // spellDays names up to three days.

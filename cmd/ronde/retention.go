@@ -95,20 +95,6 @@ Examples:
     ronde retention sweep --json`
 }
 
-// sweptInfo is what a sweep did, as --json tells it.
-type sweptInfo struct {
-	Closed       int `json:"closed_missions"`
-	Copied       int `json:"copied_holds"`
-	Salts        int `json:"destroyed_salts"`
-	Trimmed      int `json:"trimmed_missions"`
-	Locations    int `json:"removed_locations"`
-	Deleted      int `json:"deleted_holds"`
-	Anonymized   int `json:"anonymous_missions"`
-	Acknowledged int `json:"removed_acknowledgements"`
-	Receipts     int `json:"removed_receipts"`
-	Recorded     int `json:"removed_access_log_rows"`
-}
-
 // Run sweeps.
 func (cmd retentionSweep) Run(ctx context.Context, c configs.Config, s streams) error {
 	var done session.Swept
@@ -116,25 +102,25 @@ func (cmd retentionSweep) Run(ctx context.Context, c configs.Config, s streams) 
 		done, err = service.Sweep(ctx)
 		return err
 	})
-	info := sweptInfo(done)
 	if cmd.JSON {
-		return errors.Join(err, s.printJSON(info))
+		return errors.Join(err, s.printJSON(done))
 	}
 	t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	for _, line := range []struct {
 		what string
 		n    int
 	}{
-		{"missions closed at their deadline", info.Closed},
-		{"held tracks copied", info.Copied},
-		{"salts destroyed", info.Salts},
-		{"tracks cut to their newest positions", info.Trimmed},
-		{"latest positions and progress removed", info.Locations},
-		{"copies of ended holds deleted", info.Deleted},
-		{"mission records made anonymous", info.Anonymized},
-		{"acknowledgements removed", info.Acknowledged},
-		{"receipts removed", info.Receipts},
-		{"rows of the access log removed", info.Recorded},
+		{"missions closed at their deadline", done.Closed},
+		{"held tracks copied", done.Copied},
+		{"salts destroyed", done.Salts},
+		{"tracks cut to their newest positions", done.Trimmed},
+		{"latest positions and progress removed", done.Locations},
+		{"copies of ended holds deleted", done.Deleted},
+		{"mission records made anonymous", done.Anonymized},
+		{"acknowledgements removed", done.Acknowledged},
+		{"receipts removed", done.Receipts},
+		{"rows of the access log removed", done.Recorded},
+		{"tombstones of erasures removed", done.Tombstones},
 	} {
 		fmt.Fprintf(t, "%s\t%d\n", line.what, line.n)
 	}

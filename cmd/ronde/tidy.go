@@ -67,12 +67,9 @@ func (t *tidier) tidy(ctx context.Context) time.Duration {
 	for _, o := range list {
 		t.overdue.WithLabelValues(string(o.Class)).Set(float64(o.Rows))
 	}
-	// Also what a node that died had begun, or a database brought back under the nodes.
-	_, replayErr := t.service.ReplayTombstones(bounded)
-	_, purgeErr := t.service.PurgeTombstones(bounded)
 	now, clockErr := t.service.Store.Now(bounded)
 	folderErr := checkpointFolder{t.config.Checkpoints}.tidy(t.now())
-	for _, failed := range []error{err, countErr, replayErr, purgeErr, clockErr, folderErr} {
+	for _, failed := range []error{err, countErr, clockErr, folderErr} {
 		if failed != nil && ctx.Err() == nil {
 			t.log.Warn("sweep_failed", "error", failed)
 			return tidyAgain

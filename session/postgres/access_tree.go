@@ -136,11 +136,11 @@ func (s *Store) AccessHashes(ctx context.Context, indexes []int64) (map[int64]tl
 }
 
 // AccessCheckpoints implements session.Store.
-func (s *Store) AccessCheckpoints(ctx context.Context, after int64, limit int) ([]string, error) {
+func (s *Store) AccessCheckpoints(ctx context.Context, from int64, limit int) ([]session.StoredCheckpoint, error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	rows, _ := s.pool.Query(ctx, "SELECT note FROM access_checkpoints WHERE size > $1 ORDER BY size LIMIT $2", after, limit)
-	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	rows, _ := s.pool.Query(ctx, "SELECT size, note FROM access_checkpoints WHERE size >= $1 ORDER BY size LIMIT $2", from, limit)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[session.StoredCheckpoint])
 	return list, storeError(err)
 }
 
@@ -148,6 +148,6 @@ func (s *Store) AccessCheckpoints(ctx context.Context, after int64, limit int) (
 func (s *Store) PurgeAccess(ctx context.Context, limit int) (n int, err error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	err = s.pool.QueryRow(ctx, "SELECT ronde_purge_access($1)", limit).Scan(&n)
+	err = s.pool.QueryRow(ctx, "SELECT ronde_purge_access($1, $2)", session.AccessMonths, limit).Scan(&n)
 	return n, storeError(err)
 }

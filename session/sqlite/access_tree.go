@@ -141,15 +141,15 @@ func (s *Store) AccessHashes(ctx context.Context, indexes []int64) (found map[in
 	return found, err
 }
 
-// AccessCheckpoints returns signed checkpoints, the smallest first.
-func (s *Store) AccessCheckpoints(ctx context.Context, after int64, limit int) (list []string, err error) {
+// AccessCheckpoints returns signed checkpoints in the order of their sizes.
+func (s *Store) AccessCheckpoints(ctx context.Context, from int64, limit int) (list []session.StoredCheckpoint, err error) {
 	err = s.read(ctx, func(q queryer) error {
 		return q.each(func(row *sql.Rows) error {
-			var note string
-			err := row.Scan(&note)
-			list = append(list, note)
+			var c session.StoredCheckpoint
+			err := row.Scan(&c.Size, &c.Note)
+			list = append(list, c)
 			return err
-		}, "SELECT note FROM access_checkpoints WHERE size > ? ORDER BY size LIMIT ?", after, limit)
+		}, "SELECT size, note FROM access_checkpoints WHERE size >= ? ORDER BY size LIMIT ?", from, limit)
 	})
 	return list, err
 }

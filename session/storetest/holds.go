@@ -44,7 +44,7 @@ func testHoldLife(p *sweepWorld) {
 	p.clock(h.Until)
 	p.sweep()
 	p.held(m, h, 24)
-	released, err := p.service.ReleaseHold(p.Context(), p.staff(), m.ID)
+	released, err := p.service.ReleaseHold(p.Context(), p.staff(), m.ID, "")
 	p.ok(err)
 	if !released.ReleasedAt.Equal(p.now) {
 		p.Errorf("released at %v, now %v", released.ReleasedAt, p.now)
@@ -52,7 +52,7 @@ func testHoldLife(p *sweepWorld) {
 	p.held(m, h, 0) // before anything was deleted
 	p.sweep()
 	p.holdGone(h)
-	if again, err := p.service.ReleaseHold(p.Context(), p.staff(), m.ID); err != nil || !again.ReleasedAt.Equal(released.ReleasedAt) {
+	if again, err := p.service.ReleaseHold(p.Context(), p.staff(), m.ID, ""); err != nil || !again.ReleasedAt.Equal(released.ReleasedAt) {
 		p.Errorf("released again: %+v, %v", again, err)
 	}
 	_, err = p.service.SetHold(p.Context(), p.staff(), m.ID, "too late by now", p.now.Add(time.Hour))
@@ -137,9 +137,9 @@ func testHoldRules(p *sweepWorld) {
 		_, err := p.service.SetHold(p.Context(), c.by, c.mission, c.reason, p.now.Add(c.until))
 		p.is(err, c.want, "%s", c.what)
 	}
-	_, err := p.service.ReleaseHold(p.Context(), p.staff(), scheduled.ID)
+	_, err := p.service.ReleaseHold(p.Context(), p.staff(), scheduled.ID, "")
 	p.is(err, session.ErrNotFound, "the release of no hold")
-	_, err = p.service.ReleaseHold(p.Context(), foreign, m.ID)
+	_, err = p.service.ReleaseHold(p.Context(), foreign, m.ID, "")
 	p.is(err, session.ErrNotFound, "another tenant's release")
 	if holds, err := p.Store.Holds(p.Context(), foreign.Tenant, m.ID); err != nil || len(holds) != 0 {
 		p.Errorf("another tenant sees %v, %v", holds, err)

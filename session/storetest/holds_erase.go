@@ -41,7 +41,7 @@ func testHoldKeepsFromErasure(p *sweepWorld) {
 	if n, track := p.exported("badge-1"); n != 12 || track != session.TrackGone {
 		p.Errorf("exported %d positions of a track that is %s, want what the hold keeps", n, track)
 	}
-	_, err := p.service.ReleaseHold(p.Context(), p.staff(), m.ID)
+	_, err := p.service.ReleaseHold(p.Context(), p.staff(), m.ID, "")
 	p.ok(err)
 	if n, _ := p.exported("badge-1"); n != 0 {
 		p.Errorf("exported %d positions of a hold that was released", n)

@@ -39,7 +39,7 @@ func testRequest(p *sweepWorld) {
 	if n := p.archived(); n != 48 {
 		p.Errorf("%d positions in the archive, want 36 of the mission and 12 of the agent", n)
 	}
-	_, err := p.service.ReleaseHold(p.Context(), p.staff(), m.ID)
+	_, err := p.service.ReleaseHold(p.Context(), p.staff(), m.ID, "")
 	p.ok(err)
 	p.clock(p.expiry(m))
 	p.sweep()
@@ -50,7 +50,7 @@ func testRequest(p *sweepWorld) {
 			p.Errorf("exported %d positions of %s, want %d", n, agent, want)
 		}
 	}
-	if again, err := p.service.ReleaseHold(p.Context(), p.staff(), m.ID); err != nil || again.ID != whole.ID {
+	if again, err := p.service.ReleaseHold(p.Context(), p.staff(), m.ID, ""); err != nil || again.ID != whole.ID {
 		p.Errorf("staff released %+v, %v", again, err)
 	}
 	p.held(m, own, 12)
@@ -59,7 +59,7 @@ func testRequest(p *sweepWorld) {
 	p.ok(err)
 	_, err = p.service.EraseAgent(p.Context(), platform, "badge-1", "")
 	p.is(err, session.ErrHeld, "erasing an agent whose own request stands")
-	released, err := p.service.ReleaseHold(p.Context(), p.agentOf(later, "badge-1"), m.ID) // by the token that they have now
+	released, err := p.service.ReleaseHold(p.Context(), p.agentOf(later, "badge-1"), m.ID, "") // by the token that they have now
 	p.ok(err)
 	if released.ID != own.ID || !released.ReleasedAt.Equal(p.now) {
 		p.Errorf("the agent released %+v", released)
@@ -98,9 +98,9 @@ func testRequestRules(p *sweepWorld) {
 		_, err := p.service.SetHold(p.Context(), c.by, c.mission.ID, "a request", p.now.Add(c.until))
 		p.is(err, c.want, "%s", c.what)
 	}
-	_, err := p.service.ReleaseHold(p.Context(), p.staff(), m.ID)
+	_, err := p.service.ReleaseHold(p.Context(), p.staff(), m.ID, "")
 	p.is(err, session.ErrNotFound, "the release of what only agents asked for")
-	_, err = p.service.ReleaseHold(p.Context(), p.agentOf(other, "badge-1"), other.ID)
+	_, err = p.service.ReleaseHold(p.Context(), p.agentOf(other, "badge-1"), other.ID, "")
 	p.is(err, session.ErrNotFound, "the release of what was never asked for")
 
 	own := p.request(m, "badge-1", 90)

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"sync"
@@ -84,6 +85,7 @@ func testPurge(w *auditWorld) {
 	if r := w.sound(4); r.Purged != 5 || r.Checkpoints != 2 {
 		w.Errorf("report %+v", r)
 	}
+	w.exported(4, 5)
 	w.purge(0)
 	w.record(2)
 	w.grow(2)
@@ -102,6 +104,22 @@ func testPurge(w *auditWorld) {
 	w.record(1)
 	w.grow(1)
 	w.sound(1)
+}
+
+// exported checks that an export of the whole log verifies, with so many rows and
+// the hashes of so many that were purged.
+func (w *auditWorld) exported(rows int, purged int64) {
+	w.Helper()
+	var text bytes.Buffer
+	n, err := session.ExportAccessLog(w.Context(), w.world.Store, &w.signer.AccessVerifier, "", &text)
+	w.ok(err)
+	file, err := session.ReadAccessFile(&text)
+	w.ok(err)
+	r, err := file.Verify(w.Context(), &w.signer.AccessVerifier, nil, w.now)
+	w.ok(err)
+	if n != rows || r.Rows != int64(rows) || r.Purged != purged || len(r.Findings) != 0 {
+		w.Errorf("%d rows are exported, want %d; report %+v", n, rows, r)
+	}
 }
 
 // purge removes what is to go, on several nodes at once and in small steps, and

@@ -123,6 +123,10 @@ func damages(total int) []damage {
 	add("remove a hash of four rows", joins, "DELETE FROM access_hashes "+above)
 	add("forge the newest checkpoint", []string{whole(session.FaultForged)},
 		fmt.Sprintf("UPDATE access_checkpoints SET note = replace(note, '%d', '%d') WHERE size = %[1]d", total, total+1))
+	const many = 5_003 // more than are read at once
+	add("forge many", slices.Repeat([]string{whole(session.FaultForged)}, many), fmt.Sprintf(`INSERT INTO access_checkpoints (size, signed_at, note)
+		WITH RECURSIVE forged(size) AS (SELECT 100 UNION ALL SELECT size + 1 FROM forged WHERE size < %d)
+		SELECT size, (SELECT max(signed_at) FROM kept_access_checkpoints), 'none' FROM forged`, 100+many-1))
 	add("forge one before", []string{whole(session.FaultForged)}, "UPDATE access_checkpoints SET note = 'none' WHERE size = 3")
 	return all
 }

@@ -99,17 +99,17 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
--- Removes rows before the newest checkpoint that is 12 months old, the oldest
+-- Removes rows before the newest checkpoint that is so many months old, the oldest
 -- first, and the checkpoints before it. Of past days the last checkpoint stays.
 -- Of several nodes at once one does it.
 -- +goose StatementBegin
-CREATE FUNCTION ronde_purge_access(most integer) RETURNS bigint LANGUAGE plpgsql VOLATILE
+CREATE FUNCTION ronde_purge_access(months integer, most integer) RETURNS bigint LANGUAGE plpgsql VOLATILE
     SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     now CONSTANT timestamp := ronde_now() AT TIME ZONE 'UTC';
     old CONSTANT bigint := coalesce((
         SELECT max(c.size) FROM access_checkpoints c
-        WHERE c.signed_at <= (now - interval '12 months') AT TIME ZONE 'UTC'), 0);
+        WHERE c.signed_at <= (now - months * interval '1 month') AT TIME ZONE 'UTC'), 0);
     purged bigint;
     thinned bigint;
 BEGIN

@@ -1,16 +1,19 @@
 // Drives a headless Chromium for the Go tests: one command a line on standard
 // input, one answer a line on standard output, both JSON. The story is told in
-// Go; this only carries it out.
+// Go; this only carries it out. With --profile=FOLDER the browser keeps there what
+// it keeps of an ordinary user; otherwise it keeps nothing.
 
 import { createInterface } from 'node:readline';
 import { chromium } from 'playwright-core';
 
 const [, , executablePath, origin, ...more] = process.argv;
-const flags = [...more, '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+const profile = more.find((flag) => flag.startsWith('--profile='))?.slice('--profile='.length);
+const flags = [...more.filter((flag) => !flag.startsWith('--profile=')), '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync', '--enable-unsafe-swiftshader'];
-const browser = await chromium.launch({ executablePath, args: flags });
-const context = await browser.newContext({ viewport: { width: 390, height: 844 }, locale: 'en-GB', deviceScaleFactor: 2 });
-const page = await context.newPage();
+const tab = { viewport: { width: 390, height: 844 }, locale: 'en-GB', deviceScaleFactor: 2 };
+const browser = profile ? undefined : await chromium.launch({ executablePath, args: flags });
+const context = profile ? await chromium.launchPersistentContext(profile, { executablePath, args: flags, ...tab }) : await browser.newContext(tab);
+const page = context.pages()[0] ?? await context.newPage();
 const seen = { violations: [], foreign: [], errors: [] };
 
 page.on('console', (m) => {
@@ -49,4 +52,4 @@ for await (const line of createInterface({ input: process.stdin })) {
     console.log(JSON.stringify({ error: String(e) }));
   }
 }
-await browser.close();
+await (browser ?? context).close();
