@@ -73,7 +73,7 @@ func ColumnClasses() map[string]Class {
 			"windows":        {"agent"},
 			"refusals":       {"agent"},
 			"links":          {"id", "tenant", "mission", "profile", "trail", "label", "max_viewers", "created_at", "expires_at", "revoked_at", "opened", "last_opened_at"},
-			"holds":          {"id", "tenant", "mission", "reason", "role", "subject", "set_at", "until", "released_at", "copied_at", "copied", "gone_at"},
+			"holds":          {"id", "tenant", "mission", "agent", "reason", "role", "subject", "set_at", "until", "released_at", "copied_at", "copied", "gone_at"},
 			"viewers":        {"link", "node", "tenant", "mission", "count"},
 		},
 		ClassAcknowledgement: {"acknowledgements": {"tenant", "agent", "version", "acknowledged_at"}},

@@ -60,11 +60,14 @@ func (s *Service) erasable(ctx context.Context, t Tombstone) (known bool, err er
 		if err := m.keeps(t.Agent); err != nil {
 			return err
 		}
-		hold, err := s.StandingHold(ctx, m)
-		if err == nil && hold != nil {
-			err = ErrHeld.Because("a hold on mission %s keeps its track until %s: release it, then erase", m.ID, hold.Until.Format(time.RFC3339))
+		holds, err := s.StandingHolds(ctx, m, t.Agent)
+		switch {
+		case err != nil || len(holds) == 0:
+			return err
+		case holds[0].Agent != "":
+			return ErrHeld.Because("the agent's own request keeps their track of mission %s until %s: they release it, then erase", m.ID, holds[0].Until.Format(time.RFC3339))
 		}
-		return err
+		return ErrHeld.Because("a hold on mission %s keeps its track until %s: release it, then erase", m.ID, holds[0].Until.Format(time.RFC3339))
 	})
 	if err != nil || known {
 		return known, err

@@ -11,7 +11,7 @@ import (
 type Part struct {
 	Mission *Mission
 	Track   TrackState
-	Hold    *Hold // the one that stands, or nil; of a track that is gone it may have a copy
+	Holds   []Hold // those that stand; of a track that is gone the first may have a copy
 	// AgentReport holds nothing of what only a track can tell.
 	AgentReport
 }
@@ -37,15 +37,15 @@ func (s *Service) Knows(ctx context.Context, tenant, agent string) error {
 	return err
 }
 
-// Held reports whether a mission that the agent is or was on is over and held: its
-// track is then read with a reason only.
+// Held reports whether the agent's part of a mission that is over is held: anybody
+// else then reads it with a reason only.
 func (s *Service) Held(ctx context.Context, tenant, agent string) (held bool, err error) {
 	err = s.eachMissionOf(ctx, tenant, agent, func(m *Mission) error {
 		if held || !m.State.Over() {
 			return nil
 		}
-		hold, err := s.StandingHold(ctx, m)
-		held = hold != nil
+		holds, err := s.StandingHolds(ctx, m, agent)
+		held = len(holds) > 0
 		return err
 	})
 	return held, err
@@ -69,13 +69,13 @@ func (s *Service) Parts(ctx context.Context, tenant, agent string, do func(*Part
 		if err != nil {
 			return err
 		}
-		hold, err := s.StandingHold(ctx, m)
+		holds, err := s.StandingHolds(ctx, m, agent)
 		if err != nil {
 			return err
 		}
 		for _, a := range report.Agents {
 			if a.ID == agent {
-				return do(&Part{Mission: m, Track: report.Track, Hold: hold, AgentReport: a})
+				return do(&Part{Mission: m, Track: report.Track, Holds: holds, AgentReport: a})
 			}
 		}
 		return nil // erased since it was listed
@@ -99,9 +99,9 @@ func (s *Service) fixesOf(ctx context.Context, p *Part) trackReader {
 		return func(agent string, _ Cursor) ([]Fix, error) {
 			return s.open(ctx, m, func() ([]Row, error) { return s.agentLatest(ctx, m, agent) })
 		}
-	case p.Track == TrackGone && p.Hold != nil:
+	case p.Track == TrackGone && len(p.Holds) > 0:
 		return func(agent string, after Cursor) ([]Fix, error) {
-			return s.HeldTrack(ctx, m, p.Hold, agent, after, exportPage)
+			return s.HeldTrack(ctx, m, &p.Holds[0], agent, after, exportPage)
 		}
 	case p.Track == TrackGone:
 		return func(string, Cursor) ([]Fix, error) { return nil, nil }

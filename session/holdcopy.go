@@ -76,7 +76,7 @@ func (s *Service) copyHold(ctx context.Context, h *Hold) (whole bool, err error)
 // what nobody may read any more.
 func (s *Service) endReleased(ctx context.Context, h *Hold) error {
 	const why = "its salt was destroyed: it had ended before a backup brought it back"
-	_, err := s.Store.UpdateHold(ctx, h.Tenant, h.Mission, func(c *HoldChange) error {
+	_, err := s.Store.UpdateHold(ctx, h.Tenant, h.Mission, h.Agent, func(c *HoldChange) error {
 		if c.Hold.ID != h.ID || !c.Hold.Stands(c.Mission.ReadAt) {
 			return nil
 		}
@@ -109,7 +109,11 @@ func (s *Service) copyFrom(ctx context.Context, m *Mission, h *Hold, from, to *T
 	lost := int64(0)
 	for {
 		var rows []Row
-		rows, err = s.Store.Track(ctx, h.Tenant, h.Mission, after, copyPage)
+		if h.Agent == "" {
+			rows, err = s.Store.Track(ctx, h.Tenant, h.Mission, after, copyPage)
+		} else {
+			rows, err = s.Store.AgentTrack(ctx, h.Tenant, h.Mission, h.Agent, after, copyPage)
+		}
 		if err != nil || len(rows) == 0 {
 			break
 		}

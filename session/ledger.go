@@ -83,9 +83,11 @@ func (s *Service) ledger(ctx context.Context, m *Mission, agent string) (Ledger,
 			l.Agent = a
 		}
 	}
-	if l.Holds, err = s.Store.Holds(ctx, m.Tenant, m.ID); err != nil {
+	holds, err := s.Store.Holds(ctx, m.Tenant, m.ID)
+	if err != nil {
 		return l, err
 	}
+	l.Holds = slices.DeleteFunc(holds, func(h Hold) bool { return !h.Concerns(agent) })
 	links := map[uuid.UUID]Link{}
 	err = pages(func(after uuid.UUID) (uuid.UUID, int, error) {
 		page, err := s.Store.Links(ctx, m.Tenant, m.ID, after, ledgerPage)

@@ -61,6 +61,7 @@ type Terms struct {
 	RecordMonths     int // until the record of a mission that is over names nobody
 	AccessMonths     int // of the access log
 	TombstoneDays    int // for which whoever was erased is erased again from what is restored
+	RequestDays      int // for which an agent may have their part of a track kept, at a time
 	KeyBackupDays    int // for which copies of the keyring may be kept
 	Receipts         time.Duration
 	Interval         time.Duration // at most one position is kept in it, unless the mission says otherwise
@@ -77,7 +78,7 @@ func (s *Service) GeneralPolicy() *PrivacyPolicy {
 		Terms: Terms{
 			RetentionDays: usual.RetentionDays, MaxRetentionDays: maxRetention, MaxProofDays: maxRetentionProof,
 			RecordMonths: DefaultMissionTerm, AccessMonths: AccessMonths, Receipts: ReceiptLife,
-			TombstoneDays: int(TombstoneLife / (24 * time.Hour)), KeyBackupDays: KeyBackupDays,
+			TombstoneDays: int(TombstoneLife / (24 * time.Hour)), KeyBackupDays: KeyBackupDays, RequestDays: int(MaxRequest / (24 * time.Hour)),
 			Interval: usual.MinInterval, MissionMost: MaxDuration, LinkGrace: tokenGrace,
 		},
 	}

@@ -125,13 +125,13 @@ func (e *export) lacksReason() bool { return e.by.Role != session.AgentRole && e
 // is read by somebody else than the agent.
 func (s *Server) recordHeld(ctx context.Context, e *export, p *session.Part) error {
 	switch {
-	case p.Hold == nil || !p.Mission.State.Over() || e.by.Role == session.AgentRole:
+	case len(p.Holds) == 0 || !p.Mission.State.Over() || e.by.Role == session.AgentRole:
 		return nil
 	case e.lacksReason(): // held since the export began
 		return session.ErrReason
 	}
 	return s.service.Record(ctx, e.by, session.Access{
-		Action: session.AccessArchiveRead, Mission: p.Mission.ID, Agent: s.service.Pseudonym(e.by.Tenant, e.agent), Object: p.Hold.ID, Why: e.why,
+		Action: session.AccessArchiveRead, Mission: p.Mission.ID, Agent: s.service.Pseudonym(e.by.Tenant, e.agent), Object: p.Holds[0].ID, Why: e.why,
 	})
 }
 

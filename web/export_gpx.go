@@ -39,7 +39,7 @@ func (e *gpxExport) mission(p *session.Part) error {
 	e.put("<trk><name>")
 	e.text(p.Mission.Reference)
 	e.put("</name>")
-	if p.Track == session.TrackGone && p.Hold == nil {
+	if p.Track == session.TrackGone && len(p.Holds) == 0 {
 		e.put("<desc>The track has expired, and its key is destroyed.</desc>")
 	}
 	e.put("<extensions><r:mission>", p.Mission.ID.String())

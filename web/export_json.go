@@ -20,7 +20,7 @@ var exportSchema = &huma.Schema{
 		"agent":       {Type: huma.TypeString},
 		"exported_at": {Type: huma.TypeString, Format: "date-time"},
 		"notices":     {Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeObject}, Description: "Versions of the privacy notice that the agent acknowledged, with the time"},
-		"missions":    {Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeObject}, Description: "The agent's part in each mission: its windows and pauses, counts of refused and removed positions, all stored positions, and who did or read what when"},
+		"missions":    {Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeObject}, Description: "The agent's part in each mission: its windows and pauses, holds, counts of refused and removed positions, all stored positions, and who did or read what when"},
 		"access":      {Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeObject}, Description: "What the access log has about the agent and no mission"},
 		"complete":    {Type: huma.TypeBoolean, Description: "true, and the last member"},
 	},
@@ -48,13 +48,14 @@ type exportMission struct {
 	Removed   int64              `json:"removed"`
 	ExpiresOn *string            `json:"expires_on"`
 	Track     session.TrackState `json:"track"`
-	Hold      *exportHold        `json:"hold"` // what it keeps of a track that is gone is among the positions
+	Holds     []exportHold       `json:"holds"` // what they keep of a track that is gone is among the positions
 }
 
 type exportHold struct {
-	Reason string    `json:"reason"`
-	SetAt  time.Time `json:"set_at"`
-	Until  time.Time `json:"until"`
+	By     session.Role `json:"by"` // agent: at their own request, for their part alone
+	Reason string       `json:"reason"`
+	SetAt  time.Time    `json:"set_at"`
+	Until  time.Time    `json:"until"`
 }
 
 // exportFix is one stored position with all that is stored of it.
@@ -166,13 +167,13 @@ func (e *jsonExport) write(parts ...any) error {
 
 func newExportMission(p *session.Part) exportMission {
 	m, common := p.Mission, newReportAgent(&p.AgentReport)
-	var hold *exportHold
-	if h := p.Hold; h != nil {
-		hold = &exportHold{h.Reason, h.SetAt, h.Until}
+	holds := make([]exportHold, len(p.Holds))
+	for i, h := range p.Holds {
+		holds[i] = exportHold{h.Role, h.Reason, h.SetAt, h.Until}
 	}
 	return exportMission{
-		Hold: hold,
-		ID:   m.ID.String(), Reference: m.Reference, Site: m.Site.Name, Alias: p.Alias, State: m.State,
+		Holds: holds,
+		ID:    m.ID.String(), Reference: m.Reference, Site: m.Site.Name, Alias: p.Alias, State: m.State,
 		StartsAt: m.StartsAt, EndsAt: m.EndsAt, BeganAt: orNull(m.BeganAt), EndedAt: orNull(m.EndedAt), EndReason: orNull(m.EndReason),
 		Paused: p.Paused, Relieved: p.Relieved, SOS: orNull(p.SOS), Windows: common.Windows, Pauses: common.Pauses,
 		Refused: common.Refused, Removed: p.Removed, ExpiresOn: orNull(m.ExpiresOn.String()), Track: p.Track,

@@ -68,7 +68,7 @@ func TestExport(t *testing.T) {
 	wantKeys(t, "export", whole, "access agent complete exported_at missions notices")
 	part := first(t, whole["missions"])
 	wantKeys(t, "part", part, "access mission positions")
-	wantKeys(t, "mission", part["mission"], "alias began_at end_reason ended_at ends_at expires_on hold id paused pauses reference refused relieved removed site sos starts_at state track windows")
+	wantKeys(t, "mission", part["mission"], "alias began_at end_reason ended_at ends_at expires_on holds id paused pauses reference refused relieved removed site sos starts_at state track windows")
 	wantKeys(t, "notice", first(t, whole["notices"]), "acknowledged_at version")
 	wantKeys(t, "row", first(t, part["access"]), "action at reason role subject")
 	begin := theTime.UnixMilli()

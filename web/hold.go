@@ -11,14 +11,14 @@ import (
 
 type holdRequest struct {
 	Reason string     `json:"reason" doc:"Why, in 3 to 300 characters; agents and auditors read it"`
-	Until  *time.Time `json:"until" nullable:"false" doc:"When the hold ends by itself: within 366 days. The hold that stands can be extended"`
+	Until  *time.Time `json:"until" nullable:"false" doc:"When the hold ends by itself: within 366 days, an agent's own within 90. The hold that stands can be extended"`
 }
 
 type holdReply struct {
 	ID         string       `json:"id"`
 	Mission    string       `json:"mission"`
 	Reason     string       `json:"reason"`
-	By         session.Role `json:"by" enum:"platform,operator" doc:"The role of who set it, or extended it last"`
+	By         session.Role `json:"by" enum:"platform,operator,agent" doc:"The role of who set it, or extended it last; an agent's own keeps their part of the track alone"`
 	SetAt      time.Time    `json:"set_at"`
 	Until      time.Time    `json:"until"`
 	ReleasedAt *time.Time   `json:"released_at"`
@@ -61,20 +61,22 @@ func (s *Server) releaseMission(ctx context.Context, r *request[missionParams, n
 
 // heldBy returns the hold that stands on a mission that is over, whose data are
 // read with a reason only, and has the request's row say that it is what is held
-// that is read. Nil: there is none, and the mission is read as ever.
+// that is read. Nil: there is none, and the mission is read as ever. What an agent
+// asked to be kept is no such hold: their right puts nothing in the way of others,
+// and its copy is theirs, to be had by an export.
 func (s *Server) heldBy(ctx context.Context, m *session.Mission, row *session.Access) (*session.Hold, error) {
 	if !m.State.Over() {
 		return nil, nil
 	}
-	h, err := s.service.StandingHold(ctx, m)
-	if err != nil || h == nil {
+	holds, err := s.service.StandingHolds(ctx, m, "")
+	if err != nil || len(holds) == 0 {
 		return nil, err
 	}
 	if row.Why == "" {
 		return nil, session.ErrReason
 	}
-	row.Action, row.Object = session.AccessArchiveRead, h.ID
-	return h, nil
+	row.Action, row.Object = session.AccessArchiveRead, holds[0].ID
+	return &holds[0], nil
 }
 
 // missionReply returns what an answer says of a mission, its hold included.
@@ -94,7 +96,7 @@ func (s *Server) missionReplies(ctx context.Context, tenant string, list []*sess
 	}
 	holds, err := s.service.Store.Holds(ctx, tenant, ids...)
 	for _, h := range holds {
-		if i := byID[h.Mission]; h.Stands(list[i].ReadAt) {
+		if i := byID[h.Mission]; h.Agent == "" && h.Stands(list[i].ReadAt) {
 			replies[i].HeldUntil = orNull(h.Until)
 		}
 	}

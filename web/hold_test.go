@@ -88,6 +88,46 @@ func TestHeldMission(t *testing.T) {
 	w.call("POST", mission+"/hold", "operator", `{"reason":"too late for that","until":"2027-01-31T00:00:00Z"}`).want(410, "gone")
 }
 
+// P39: an agent has their own part of a mission kept, by a token that
+// opens nobody else's; nobody needs a reason to read the mission for that, and nobody else ends it.
+func TestHoldOfAgent(t *testing.T) {
+	w := newWorld(t)
+	id, other := w.mission("begin"), w.mission("begin")
+	agent, token := w.agentOf(id), w.agentToken(id)
+	hold := func(id string) string { return "/v1/missions/" + id + "/hold" }
+	w.ping(id, at(48.84, 2.41), at(48.85, 2.42))
+	w.call("POST", "/v1/missions/"+id+"/end", "operator", "").want(200, "")
+	w.call("POST", hold(id), token, `{"reason":"my hours of that night","until":"2027-02-20T00:00:00Z"}`).want(422, "invalid:until") // more than 90 days
+	asked := w.call("POST", hold(id), token, `{"reason":"my hours of that night","until":"2027-01-31T00:00:00Z"}`).want(200, "").json()
+	if asked["by"] != "agent" || asked["mission"] != id {
+		t.Errorf("hold %v", asked)
+	}
+	w.call("POST", hold(other), token, `{"reason":"somebody else's","until":"2027-01-31T00:00:00Z"}`).want(404, "not_found")
+	w.call("DELETE", hold(id), "platform", "").want(404, "not_found")
+	if m := w.call("GET", "/v1/missions/"+id, "operator", "").want(200, "").json(); m["held_until"] != nil {
+		t.Errorf("the mission says held_until %v", m["held_until"])
+	}
+	w.call("GET", "/v1/missions/"+id+"/track", "platform", "").want(200, "")
+	items, _ := w.ledger(agent, token, "")
+	wantMembers(t, "hold", first(t, items[0].(map[string]any)["holds"]), map[string]any{"by": "agent", "reason": "my hours of that night"})
+
+	w.clock.Advance(40 * 24 * time.Hour)
+	if _, err := w.service.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.call("GET", "/v1/missions/"+id+"/track", "platform", "").want(410, "gone")
+	part := first(t, w.call("GET", "/v1/agents/"+agent+"/export", "platform", "").want(200, "").json()["missions"])
+	wantMembers(t, "hold", first(t, part["mission"].(map[string]any)["holds"]), map[string]any{"by": "agent", "until": "2027-01-31T00:00:00Z"})
+	if n := len(part["positions"].([]any)); n != 2 {
+		t.Errorf("%d positions are exported, want the 2 that the agent had kept", n)
+	}
+	w.call("POST", "/v1/agents/"+agent+"/erase", "platform", "").want(409, "held")
+	log, err := w.store.AccessLog(t.Context(), "acme", session.AccessFilter{Actions: []session.AccessAction{session.AccessHoldSet}}, uuid.Nil, 10)
+	if err != nil || len(log) != 1 || log[0].Role != session.AgentRole || log[0].Agent != w.service.Pseudonym("acme", agent) {
+		t.Errorf("recorded %+v, %v", log, err)
+	}
+}
+
 // Of a held mission that has no position, the track is empty and not gone: as it
 // was before it was copied, and beyond the day on which it would have expired.
 func TestHeldMissionWithoutPositions(t *testing.T) {

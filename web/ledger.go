@@ -54,7 +54,7 @@ type ledgerLink struct {
 type ledgerHold struct {
 	ID         string       `json:"id"`
 	Reason     string       `json:"reason"`
-	By         session.Role `json:"by" enum:"platform,operator" doc:"The role of who set it, or extended it last"`
+	By         session.Role `json:"by" enum:"platform,operator,agent" doc:"The role of who set it, or extended it last; agent: at the agent's own request, for their part of the track"`
 	From       time.Time    `json:"from"`
 	Until      time.Time    `json:"until" doc:"When it ends, or would have ended, by itself"`
 	ReleasedAt *time.Time   `json:"released_at" doc:"null: it was not ended before"`

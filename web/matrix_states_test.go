@@ -89,7 +89,12 @@ func (c *caller) answerTo(r *web.Route, state int) string {
 		return "token" // it expired long ago
 	case c.foreign && ofMission && r.Name != "acknowledgeNotice": // who is on no mission yet may have read the notice
 		return "none"
-	case c.role == "agent":
+	case c.role == "agent" && r.Name == "releaseMission": // their own hold, which they have just set if they could
+		if strings.Fields(answers["holdMission"])[state] != "ok" {
+			return "none"
+		}
+		return "ok"
+	case c.role == "agent" && r.Name != "holdMission":
 		return "ok"
 	}
 	return row[state]
@@ -238,9 +243,10 @@ type cell struct {
 
 func (c *cell) String() string { return c.route.Name + ", " + c.caller.name }
 
-// changes reports whether the question is about a mission and changes it.
+// changes reports whether the question is about a mission and changes it, as
+// others see it. What an agent has kept of their own part does not.
 func (c *cell) changes() bool {
-	return words[c.word].status < 300 && c.route.Method != http.MethodGet && strings.Contains(c.route.Path, "{")
+	return words[c.word].status < 300 && c.caller.role != "agent" && c.route.Method != http.MethodGet && strings.Contains(c.route.Path, "{")
 }
 
 // cells are all questions about the missions of this scene. A route that is not

@@ -211,7 +211,7 @@ func expect(r *web.Route, credential string) (status int, code string) {
 	case "agent token":
 		switch {
 		case !slices.Contains(r.Roles, session.AgentRole):
-		case strings.Contains(r.Path, "{agent}"): // it is that of another agent
+		case strings.Contains(r.Path, "{agent}"), strings.Contains(r.Path, "{id}"): // it is that of another agent, and mission
 			return 404, "not_found"
 		default:
 			return success, ""
@@ -245,7 +245,7 @@ var mayUse = map[string]string{
 	"createMission": staff, "listMissions": staff, "getMission": staff, "changeMission": staff,
 	"beginMission": staff, "pauseMission": staff, "resumeMission": staff, "endMission": staff, "cancelMission": staff,
 	"createAgentToken": staff, "revokeAgentTokens": staff, "createLink": staff, "listLinks": staff, "revokeLink": staff,
-	"getProgress": staff, "getTrack": "platform", "getReport": staff, "holdMission": staff, "releaseMission": staff,
+	"getProgress": staff, "getTrack": "platform", "getReport": staff, "holdMission": staff + " agent", "releaseMission": staff + " agent",
 	"publishNotice": "platform", "getNotice": anyKey, "acknowledgeNotice": staff,
 	"exportAgent": "platform agent", "eraseAgent": "platform", "getLedger": staff + " agent", "getAccessLog": anyKey,
 	"agentSocket": "agent doctor", "liveSocket": "viewer doctor", "liveEvents": "viewer doctor",

@@ -34,7 +34,7 @@ var policyEN = policyText{
 	Classes: map[session.Class]policyField{
 		"positions":        {"The track of a mission", "the mission's own term, {retention_days} days after it began by default, at most {max_days}; at most {proof_days} where the purpose is proof. Then its key is destroyed, and backups of the data can be read no more once every copy of the keys is gone too, {key_days} days later at the latest"},
 		"locations":        {"The latest position in a mission that keeps no track, and the state of progress", "the agent's pause or the end of the mission"},
-		"held_copies":      {"A copy of a track that is held because of a dispute or an incident", "the last day of the hold, or its release. A hold has an end, a reason and an author, which the agent can read"},
+		"held_copies":      {"A copy of a track that is held because of a dispute or an incident, or of an agent's own part at their request", "the last day of the hold, or its release. A hold has an end, a reason and an author, which the agent can read"},
 		"facts":            {"Times and counts of a mission: began, arrived, paused, ended, positions refused", "no limit; after {record_months} months nobody is named with them"},
 		"mission_records":  {"Reference, site and checkpoints of a mission, its agents, links, holds and their reasons", "{record_months} months after the mission is over, or for as long as its track or a hold on it is kept; then it is made anonymous"},
 		"acknowledgements": {"Which version of the notice an agent acknowledged, and when", "{record_months} months, and for as long as a mission's record names the agent"},
@@ -64,7 +64,8 @@ var policyEN = policyText{
 	Rights: []policyField{
 		{"Pause", "The agent pauses their location at any time in the application. Nobody else can end that pause."},
 		{"Access and portability", "The agent reads an export with their own token, or asks the controller for it: every stored position, as JSON or GPX and, in JSON, holds and who looked at it when."},
-		{"Erasure", "Ask the controller. Erasure has to wait while you are on a mission that is not over, or a hold stands on one of yours; the controller is told which. Then positions and progress go, in whatever backup is restored later too, and a random pseudonym takes your place in the records of missions. The access log keeps its pseudonyms until its term."},
+		{"Keeping what you need", "The agent has their own part of a mission's track kept with their own token, for {request_days} days at most at a time: until a request is answered, say. The copy is for their export alone, and nobody else ends it early."},
+		{"Erasure", "Ask the controller. Erasure has to wait while you are on a mission that is not over, or a hold, also one of your own, stands on one of yours; the controller is told which. Then positions and progress go, in whatever backup is restored later too, and a random pseudonym takes your place in the records of missions. The access log keeps its pseudonyms until its term."},
 		{"Objection, rectification, restriction", "Ask the controller, who answers within one month (GDPR, articles 12, 16, 18 and 21)."},
 		{"Complaint", "You may complain to the data-protection authority of your country."},
 	},

@@ -34,7 +34,7 @@ var policyFR = policyText{
 	Classes: map[session.Class]policyField{
 		"positions":        {"Le tracé d’une mission", "l’échéance propre à la mission, {retention_days} jours après son début par défaut, {max_days} au plus ; {proof_days} au plus quand la finalité est la preuve. Sa clé est alors détruite, et les sauvegardes des données ne peuvent plus être lues une fois disparues aussi les copies des clés, {key_days} jours plus tard au plus"},
 		"locations":        {"La dernière position d’une mission qui ne garde pas de tracé, et l’état d’avancement", "la pause de l’agent ou la fin de la mission"},
-		"held_copies":      {"La copie d’un tracé retenu pour un litige ou un incident", "le dernier jour de la retenue, ou sa levée. Une retenue a une fin, un motif et un auteur, que l’agent peut lire"},
+		"held_copies":      {"La copie d’un tracé retenu pour un litige ou un incident, ou de la part d’un agent à sa demande", "le dernier jour de la retenue, ou sa levée. Une retenue a une fin, un motif et un auteur, que l’agent peut lire"},
 		"facts":            {"Heures et comptes d’une mission : début, arrivée, pauses, fin, positions refusées", "sans limite ; après {record_months} mois, plus personne n’y est nommé"},
 		"mission_records":  {"Référence, site et points de passage d’une mission, ses agents, ses liens, ses retenues et leurs motifs", "{record_months} mois après la fin de la mission, ou tant que son tracé ou une retenue est gardé ; puis la fiche est anonymisée"},
 		"acknowledgements": {"Quelle version de l’information un agent a reconnue, et quand", "{record_months} mois, et tant que la fiche d’une mission nomme l’agent"},
@@ -64,7 +64,8 @@ var policyFR = policyText{
 	Rights: []policyField{
 		{"Pause", "L’agent suspend sa localisation à tout moment dans l’application. Personne d’autre ne peut mettre fin à cette pause."},
 		{"Accès et portabilité", "L’agent lit un export avec son propre jeton, ou le demande au responsable du traitement : toutes les positions stockées, en JSON ou en GPX, avec, en JSON, les retenues et qui les a consultées et quand."},
-		{"Effacement", "Demandez-le au responsable du traitement. L’effacement attend tant que vous êtes d’une mission qui n’est pas finie ou qu’une retenue porte sur l’une des vôtres ; le responsable apprend laquelle. Ensuite les positions et l’avancement disparaissent, aussi de toute sauvegarde restaurée plus tard, et un pseudonyme tiré au hasard vous remplace dans les fiches de mission. Le journal des accès garde ses pseudonymes jusqu’à son terme."},
+		{"Garder ce dont vous avez besoin", "L’agent fait garder sa propre part du tracé d’une mission avec son propre jeton, {request_days} jours au plus à la fois : le temps qu’une demande reçoive sa réponse, par exemple. La copie ne sert qu’à son export, et personne d’autre n’y met fin avant terme."},
+		{"Effacement", "Demandez-le au responsable du traitement. L’effacement attend tant que vous êtes d’une mission qui n’est pas finie ou qu’une retenue, même la vôtre, porte sur l’une des vôtres ; le responsable apprend laquelle. Ensuite les positions et l’avancement disparaissent, aussi de toute sauvegarde restaurée plus tard, et un pseudonyme tiré au hasard vous remplace dans les fiches de mission. Le journal des accès garde ses pseudonymes jusqu’à son terme."},
 		{"Opposition, rectification, limitation", "Adressez-vous au responsable du traitement, qui répond dans un délai d’un mois (RGPD, articles 12, 16, 18 et 21)."},
 		{"Réclamation", "Vous pouvez saisir l’autorité de protection des données de votre pays, en France la CNIL."},
 	},

@@ -61,6 +61,7 @@ func policyFacts(p *session.PrivacyPolicy) *strings.Replacer {
 		"{access_months}", strconv.Itoa(t.AccessMonths), "{receipt_hours}", decimal(t.Receipts.Hours()),
 		"{interval_seconds}", decimal(t.Interval.Seconds()), "{mission_hours}", decimal(t.MissionMost.Hours()),
 		"{tombstone_days}", strconv.Itoa(t.TombstoneDays), "{key_days}", strconv.Itoa(t.KeyBackupDays),
+		"{request_days}", strconv.Itoa(t.RequestDays),
 		"{grace_minutes}", decimal(t.LinkGrace.Minutes()),
 	)
 }

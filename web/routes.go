@@ -63,7 +63,7 @@ var (
 	platform = []session.Role{session.Platform}
 	staff    = []session.Role{session.Platform, session.Operator}
 	anyKey   = keyRoles
-	// An agent's own token reads what concerns that agent.
+	// An agent's own token reads, and holds, what concerns that agent.
 	ownAgent = []session.Role{session.Platform, session.Operator, session.AgentRole}
 	// An agent has a right to the policy.
 	readers = append(slices.Clone(anyKey), session.AgentRole)
@@ -144,11 +144,11 @@ func Routes() []Route {
 			Roles: staff, Access: reads(session.AccessReportRead, session.AccessArchiveRead), Bound: reportTimeout,
 			Refusals: []string{codeReason}, bind: operation((*Server).getReport)},
 
-		{Method: "POST", Path: mission + "/hold", Name: "holdMission", Summary: "Hold a mission's track beyond its expiry, or extend its hold",
-			Roles: staff, Access: within(session.AccessHoldSet),
+		{Method: "POST", Path: mission + "/hold", Name: "holdMission", Summary: "Hold a mission's track beyond its expiry, or extend its hold; agents, their own part of it",
+			Roles: ownAgent, Access: within(session.AccessHoldSet),
 			Refusals: []string{codeState, codeGone}, bind: operation((*Server).holdMission)},
-		{Method: "DELETE", Path: mission + "/hold", Name: "releaseMission", Summary: "Release a mission's hold: its copy is deleted",
-			Roles: staff, Access: within(session.AccessHoldRelease), bind: operation((*Server).releaseMission)},
+		{Method: "DELETE", Path: mission + "/hold", Name: "releaseMission", Summary: "Release a mission's hold, or an agent's own: its copy is deleted",
+			Roles: ownAgent, Access: within(session.AccessHoldRelease), bind: operation((*Server).releaseMission)},
 
 		{Method: "PUT", Path: "/v1/notice", Name: "publishNotice", Summary: "Publish a new version of the privacy notice",
 			Roles: platform, Access: changes(session.AccessNoticePublish), bind: operation((*Server).publishNotice)},

@@ -12,20 +12,20 @@ import (
 )
 
 const (
-	holdColumns = "id, tenant, mission, reason, role, subject, set_at, until, released_at, copied_at, copied, gone_at"
-	latestHold  = "SELECT " + holdColumns + " FROM holds WHERE tenant = $1 AND mission = $2 ORDER BY id DESC LIMIT 1"
-	putHold     = `INSERT INTO holds (id, tenant, mission, reason, role, subject, set_at, until, released_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+	holdColumns = "id, tenant, mission, agent, reason, role, subject, set_at, until, released_at, copied_at, copied, gone_at"
+	latestHold  = "SELECT " + holdColumns + " FROM holds WHERE tenant = $1 AND mission = $2 AND agent = $3 ORDER BY id DESC LIMIT 1"
+	putHold     = `INSERT INTO holds (id, tenant, mission, agent, reason, role, subject, set_at, until, released_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 		ON CONFLICT (id) DO UPDATE SET reason = excluded.reason, role = excluded.role, subject = excluded.subject,
 			until = excluded.until, released_at = excluded.released_at`
 )
 
 // UpdateHold implements session.HoldStore.
-func (s *Store) UpdateHold(ctx context.Context, tenant string, mission uuid.UUID, change func(c *session.HoldChange) error) (session.Hold, error) {
+func (s *Store) UpdateHold(ctx context.Context, tenant string, mission uuid.UUID, agent string, change func(c *session.HoldChange) error) (session.Hold, error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	for n := 1; ; n++ {
-		h, err := s.tryUpdateHold(ctx, tenant, mission, change)
+		h, err := s.tryUpdateHold(ctx, tenant, mission, agent, change)
 		var own *changeError
 		switch {
 		case errors.As(err, &own):
@@ -38,7 +38,7 @@ func (s *Store) UpdateHold(ctx context.Context, tenant string, mission uuid.UUID
 	}
 }
 
-func (s *Store) tryUpdateHold(ctx context.Context, tenant string, mission uuid.UUID, change func(c *session.HoldChange) error) (session.Hold, error) {
+func (s *Store) tryUpdateHold(ctx context.Context, tenant string, mission uuid.UUID, agent string, change func(c *session.HoldChange) error) (session.Hold, error) {
 	var b pgx.Batch
 	var found []*session.Mission
 	var holds []session.Hold
@@ -48,7 +48,7 @@ func (s *Store) tryUpdateHold(ctx context.Context, tenant string, mission uuid.U
 	b.Queue(lockMission, tenant, mission)
 	b.Queue("SELECT ronde_unclaimed()").QueryRow(func(row pgx.Row) error { return row.Scan(&unclaimed) })
 	queueMissions(&b, &found, readMission, tenant, mission)
-	queueHolds(&b, &holds, latestHold, tenant, mission)
+	queueHolds(&b, &holds, latestHold, tenant, mission, agent)
 	results := s.pool.SendBatch(ctx, &b)
 	tx := results.Tx()
 	if tx != nil {
@@ -77,7 +77,7 @@ func (s *Store) tryUpdateHold(ctx context.Context, tenant string, mission uuid.U
 	if h == before {
 		return h, tx.Commit(ctx)
 	}
-	_, err := tx.Exec(ctx, putHold, h.ID, tenant, mission, h.Reason, h.Role, h.Subject, h.SetAt, h.Until, optional(h.ReleasedAt))
+	_, err := tx.Exec(ctx, putHold, h.ID, tenant, mission, h.Agent, h.Reason, h.Role, h.Subject, h.SetAt, h.Until, optional(h.ReleasedAt))
 	if err != nil {
 		return session.Hold{}, err
 	}
@@ -105,7 +105,7 @@ func queueHolds(b *pgx.Batch, holds *[]session.Hold, sql string, args ...any) {
 func scanHold(row pgx.CollectableRow) (session.Hold, error) {
 	var h session.Hold
 	var released, copied, gone *time.Time
-	err := row.Scan(&h.ID, &h.Tenant, &h.Mission, &h.Reason, &h.Role, &h.Subject, &h.SetAt, &h.Until, &released, &copied, &h.Copied, &gone)
+	err := row.Scan(&h.ID, &h.Tenant, &h.Mission, &h.Agent, &h.Reason, &h.Role, &h.Subject, &h.SetAt, &h.Until, &released, &copied, &h.Copied, &gone)
 	h.SetAt, h.Until = session.Millis(h.SetAt), session.Millis(h.Until)
 	h.ReleasedAt, h.CopiedAt, h.GoneAt = required(released), required(copied), required(gone)
 	return h, err

@@ -76,7 +76,7 @@ func newPopulated(t *testing.T) *populated {
 		link := session.NewID()
 		ok(s.CreateLink(ctx, session.Link{ID: link, Tenant: "acme", Mission: m.ID, CreatedAt: now, ExpiresAt: now}))
 		ok(s.Watch(ctx, node, []*session.Attendance{{Tenant: "acme", Link: link, Want: 1, New: 1}}))
-		h, err := s.UpdateHold(ctx, "acme", m.ID, func(c *session.HoldChange) error {
+		h, err := s.UpdateHold(ctx, "acme", m.ID, "", func(c *session.HoldChange) error {
 			c.Hold = session.Hold{ID: session.NewID(), Tenant: "acme", Mission: m.ID, Reason: "a dispute", SetAt: m.BeganAt, Until: m.BeganAt.Add(time.Hour)}
 			return nil
 		})

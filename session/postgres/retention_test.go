@@ -193,7 +193,7 @@ func TestClaimWaitsForHolds(t *testing.T) {
 		err  error
 	}
 	claimed := make(chan claim, 1)
-	_, err = s.UpdateHold(t.Context(), "acme", list[0].ID, func(c *session.HoldChange) error {
+	_, err = s.UpdateHold(t.Context(), "acme", list[0].ID, "", func(c *session.HoldChange) error {
 		c.Hold = session.Hold{ID: session.NewID(), Reason: "a dispute", SetAt: before, Until: day.AddDate(0, 1, 0)}
 		f.exec(t, "UPDATE test_clock SET at = $1", day)
 		go func() {

@@ -120,6 +120,7 @@ func (e *eraser) rename(mission uuid.UUID) error {
 		{`INSERT INTO windows (tenant, mission, agent, opened, closed)
 			SELECT w.tenant, w.mission, ?3, w.opened, coalesce(w.closed, max(w.opened + 1, min(?4, m.deadline)))
 			FROM windows w JOIN missions m ON m.id = w.mission WHERE w.mission = ?1 AND w.agent = ?2`, renamed},
+		{"UPDATE holds SET agent = ?3, reason = ?3 WHERE mission = ?1 AND agent = ?2", renamed[:3]}, // their own words
 		{"DELETE FROM windows WHERE mission = ? AND agent = ?", who},
 		{"DELETE FROM progress WHERE mission = ? AND agent = ?", who},
 		{"DELETE FROM mission_agents WHERE mission = ? AND agent = ?", who},

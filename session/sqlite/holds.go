@@ -13,7 +13,7 @@ import (
 
 // UpdateHold lets change alter the latest hold of a mission under the write
 // lock: see session.HoldStore. change must not use the store.
-func (s *Store) UpdateHold(ctx context.Context, tenant string, mission uuid.UUID, change func(c *session.HoldChange) error) (session.Hold, error) {
+func (s *Store) UpdateHold(ctx context.Context, tenant string, mission uuid.UUID, agent string, change func(c *session.HoldChange) error) (session.Hold, error) {
 	var h session.Hold
 	err := s.write(ctx, func(t *tx) error {
 		m, err := readMission(t.query, tenant, mission, t.now)
@@ -26,7 +26,7 @@ func (s *Store) UpdateHold(ctx context.Context, tenant string, mission uuid.UUID
 		if err := queryer(t.query).one([]any{asDay{&c.Expired}}, "SELECT before FROM expiry"); err != nil {
 			return err
 		}
-		holds, err := readHolds(t.query, "WHERE mission = ? ORDER BY id DESC LIMIT 1", mission)
+		holds, err := readHolds(t.query, "WHERE mission = ? AND agent = ? ORDER BY id DESC LIMIT 1", mission, agent)
 		if err != nil {
 			return err
 		}
@@ -60,8 +60,8 @@ func (t *tx) putHold(h session.Hold, known uuid.UUID) error {
 			h.Reason, string(h.Role), h.Subject, h.Until.UnixMilli(), millis(h.ReleasedAt), h.ID)
 		return err
 	}
-	_, err := t.exec("INSERT INTO holds (id, tenant, mission, reason, role, subject, set_at, until, released_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		h.ID, h.Tenant, h.Mission, h.Reason, string(h.Role), h.Subject, h.SetAt.UnixMilli(), h.Until.UnixMilli(), millis(h.ReleasedAt))
+	_, err := t.exec("INSERT INTO holds (id, tenant, mission, agent, reason, role, subject, set_at, until, released_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		h.ID, h.Tenant, h.Mission, h.Agent, h.Reason, string(h.Role), h.Subject, h.SetAt.UnixMilli(), h.Until.UnixMilli(), millis(h.ReleasedAt))
 	return err
 }
 
@@ -84,11 +84,11 @@ func (s *Store) Holds(ctx context.Context, tenant string, missions ...uuid.UUID)
 func readHolds(q queryer, clause string, args ...any) (holds []session.Hold, err error) {
 	err = q.each(func(row *sql.Rows) error {
 		var h session.Hold
-		err := row.Scan(&h.ID, &h.Tenant, &h.Mission, &h.Reason, &h.Role, &h.Subject, asTime{&h.SetAt}, asTime{&h.Until},
+		err := row.Scan(&h.ID, &h.Tenant, &h.Mission, &h.Agent, &h.Reason, &h.Role, &h.Subject, asTime{&h.SetAt}, asTime{&h.Until},
 			asTime{&h.ReleasedAt}, asTime{&h.CopiedAt}, &h.Copied, asTime{&h.GoneAt})
 		holds = append(holds, h)
 		return err
-	}, "SELECT id, tenant, mission, reason, role, subject, set_at, until, released_at, copied_at, copied, gone_at FROM holds "+clause, args...)
+	}, "SELECT id, tenant, mission, agent, reason, role, subject, set_at, until, released_at, copied_at, copied, gone_at FROM holds "+clause, args...)
 	return holds, err
 }
 
@@ -118,8 +118,8 @@ func (s *Store) CopyHeld(ctx context.Context, h session.Hold, rows []session.Row
 			_, err := t.exec(`INSERT INTO archive (hold, agent, slot, at, sealed)
 				SELECT ?1, p.agent, p.slot, p.at, ?6 FROM missions m
 				JOIN positions p ON p.expires_on = m.expires_on AND p.mission = m.id AND p.agent = ?3 AND p.slot = ?4 AND p.at = ?5
-				WHERE m.id = ?2 ON CONFLICT DO NOTHING`,
-				h.ID, h.Mission, r.Agent, r.Slot, r.At.UnixMilli(), r.Sealed)
+				WHERE m.id = ?2 AND (?7 = '' OR p.agent = ?7) ON CONFLICT DO NOTHING`,
+				h.ID, h.Mission, r.Agent, r.Slot, r.At.UnixMilli(), r.Sealed, h.Agent)
 			if err != nil {
 				return err
 			}
@@ -163,8 +163,8 @@ func (s *Store) HoldCopied(ctx context.Context, h session.Hold, lost int64) erro
 		}
 		err := q.one([]any{&missing, &copied}, `SELECT
 			(SELECT count(*) FROM missions m JOIN positions p ON p.expires_on = m.expires_on AND p.mission = m.id
-				WHERE m.id = ?2 AND NOT EXISTS (SELECT 1 FROM archive a WHERE a.hold = ?1 AND a.agent = p.agent AND a.slot = p.slot)),
-			(SELECT count(*) FROM archive WHERE hold = ?1)`, h.ID, h.Mission)
+				WHERE m.id = ?2 AND (?3 = '' OR p.agent = ?3) AND NOT EXISTS (SELECT 1 FROM archive a WHERE a.hold = ?1 AND a.agent = p.agent AND a.slot = p.slot)),
+			(SELECT count(*) FROM archive WHERE hold = ?1)`, h.ID, h.Mission, h.Agent)
 		if err != nil {
 			return err
 		}

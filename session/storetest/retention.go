@@ -62,6 +62,9 @@ func RunRetention(t *testing.T, open func(t *testing.T) Installation) {
 		{"CopyErased", testCopyErased},
 		{"ErasedUncopied", testErasedUncopied},
 		{"ClosedWithHold", testClosedWithHold},
+		{"Request", testRequest},
+		{"RequestRules", testRequestRules},
+		{"RequestErased", testRequestErased},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			i := open(t)

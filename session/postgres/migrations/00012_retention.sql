@@ -22,6 +22,7 @@ CREATE TABLE holds (
     id          uuid PRIMARY KEY,
     tenant      text COLLATE "C" NOT NULL,
     mission     uuid NOT NULL,
+    agent       text COLLATE "C" NOT NULL DEFAULT '', -- whose part it keeps; '': of all
     reason      text NOT NULL CHECK (reason <> ''),
     role        text NOT NULL,
     subject     uuid NOT NULL,
@@ -33,8 +34,8 @@ CREATE TABLE holds (
     gone_at     timestamptz CHECK (gone_at IS NULL OR released_at IS NOT NULL OR gone_at >= until),
     UNIQUE (tenant, id),
     FOREIGN KEY (tenant, mission) REFERENCES missions (tenant, id),
-    -- One hold stands on a mission at a time.
-    EXCLUDE USING gist (mission WITH =, tstzrange(set_at, coalesce(released_at, until)) WITH &&) WHERE (gone_at IS NULL)
+    -- One hold stands on a mission, and one on an agent's part, at a time.
+    EXCLUDE USING gist (mission WITH =, agent WITH =, tstzrange(set_at, coalesce(released_at, until)) WITH &&) WHERE (gone_at IS NULL)
 );
 CREATE INDEX holds_mission ON holds (tenant, mission, id);
 CREATE INDEX holds_there ON holds (id) WHERE gone_at IS NULL;
@@ -60,7 +61,7 @@ ALTER TABLE archive ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 -- only the functions below write.
 GRANT UPDATE (mission_months) ON tenants TO ronde_app;
 GRANT SELECT ON archive TO ronde_app;
-GRANT SELECT, INSERT (id, tenant, mission, reason, role, subject, set_at, until, released_at),
+GRANT SELECT, INSERT (id, tenant, mission, agent, reason, role, subject, set_at, until, released_at),
     UPDATE (reason, role, subject, until, released_at) ON holds TO ronde_app;
 
 GRANT SELECT ON tenants TO ronde_judge;
@@ -156,9 +157,10 @@ RETURNS boolean LANGUAGE plpgsql VOLATILE
     SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
     home uuid;
+    part text;
     day  date;
 BEGIN
-    SELECT h.mission INTO home FROM holds h
+    SELECT h.mission, h.agent INTO home, part FROM holds h
     WHERE h.tenant = h_tenant AND h.id = h_id AND h.gone_at IS NULL AND h.released_at IS NULL AND h.copied_at IS NULL AND h.until > ronde_now()
     FOR UPDATE;
     SELECT m.expires_on INTO day FROM missions m WHERE m.id = home AND m.state IN ('ended', 'cancelled');
@@ -169,6 +171,7 @@ BEGIN
     SELECT h_tenant, h_id, p.agent, p.slot, p.at, r.sealed
     FROM unnest(agents, slots, times, seals) AS r(agent, slot, at, sealed)
     JOIN positions p ON p.expires_on = day AND p.mission = home AND p.agent = r.agent AND p.slot = r.slot AND p.at = r.at
+    WHERE part IN ('', p.agent)
     ORDER BY p.agent, p.slot
     ON CONFLICT DO NOTHING;
     RETURN true;
@@ -196,7 +199,7 @@ BEGIN
         RETURN NULL;
     END IF;
     SELECT count(*) INTO missing FROM positions p
-    WHERE p.expires_on = day AND p.mission = hold.mission
+    WHERE p.expires_on = day AND p.mission = hold.mission AND hold.agent IN ('', p.agent)
         AND NOT EXISTS (SELECT FROM archive a WHERE a.hold = h_id AND a.agent = p.agent AND a.slot = p.slot);
     IF missing <= lost THEN
         UPDATE holds SET copied_at = ronde_now(), copied = (SELECT count(*) FROM archive a WHERE a.hold = h_id) WHERE id = h_id;

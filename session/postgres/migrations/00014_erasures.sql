@@ -104,6 +104,8 @@ BEGIN
             SELECT w.tenant, w.mission, pseudonym, w.opened,
                    coalesce(w.closed, greatest(w.opened + interval '1 ms', least(now, m.deadline)))
             FROM windows w WHERE w.tenant = of_tenant AND w.mission = m.id AND w.agent = of_agent;
+            UPDATE holds h SET agent = pseudonym, reason = pseudonym -- their own words
+            WHERE h.tenant = of_tenant AND h.mission = m.id AND h.agent = of_agent;
             DELETE FROM windows w WHERE w.tenant = of_tenant AND w.mission = m.id AND w.agent = of_agent;
             DELETE FROM progress p WHERE p.tenant = of_tenant AND p.mission = m.id AND p.agent = of_agent;
             DELETE FROM latest l WHERE l.tenant = of_tenant AND l.mission = m.id AND l.agent = of_agent;

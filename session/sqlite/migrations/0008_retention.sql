@@ -19,6 +19,7 @@ CREATE TABLE holds (
   id          TEXT PRIMARY KEY,
   tenant      TEXT NOT NULL,
   mission     TEXT NOT NULL,
+  agent       TEXT NOT NULL DEFAULT '', -- whose part it keeps; '': of all
   reason      TEXT NOT NULL CHECK (reason <> ''),
   role        TEXT NOT NULL,
   subject     TEXT NOT NULL,
@@ -53,9 +54,9 @@ BEGIN
 END;
 
 CREATE TRIGGER holds_one_stands BEFORE INSERT ON holds
-WHEN EXISTS (SELECT 1 FROM holds WHERE mission = NEW.mission AND released_at IS NULL AND until > NEW.set_at)
+WHEN EXISTS (SELECT 1 FROM holds WHERE mission = NEW.mission AND agent = NEW.agent AND released_at IS NULL AND until > NEW.set_at)
 BEGIN
-  SELECT RAISE(ABORT, 'one hold stands on a mission at a time');
+  SELECT RAISE(ABORT, 'one hold stands on a mission, or on an agent''s part, at a time');
 END;
 
 CREATE TRIGGER holds_in_time BEFORE INSERT ON holds
@@ -74,7 +75,7 @@ CREATE TRIGGER archive_copies BEFORE INSERT ON archive
 WHEN NOT EXISTS (
   SELECT 1 FROM holds h JOIN missions m ON m.id = h.mission
     JOIN positions p ON p.expires_on = m.expires_on AND p.mission = m.id AND p.agent = NEW.agent AND p.slot = NEW.slot
-  WHERE h.id = NEW.hold AND h.released_at IS NULL AND h.copied_at IS NULL
+  WHERE h.id = NEW.hold AND h.agent IN ('', NEW.agent) AND h.released_at IS NULL AND h.copied_at IS NULL
     AND m.state IN ('ended', 'cancelled') AND p.at = NEW.at)
 BEGIN
   SELECT RAISE(ABORT, 'an archived position is the copy of one that is held');

@@ -18,7 +18,7 @@ CREATE TABLE erasures (
 CREATE TRIGGER positions_held BEFORE DELETE ON positions
 WHEN OLD.expires_on < (SELECT before FROM expiry) AND EXISTS (
   SELECT 1 FROM holds h
-  WHERE h.mission = OLD.mission AND h.released_at IS NULL AND h.copied_at IS NULL AND h.gone_at IS NULL
+  WHERE h.mission = OLD.mission AND h.agent IN ('', OLD.agent) AND h.released_at IS NULL AND h.copied_at IS NULL AND h.gone_at IS NULL
     AND h.until > unixepoch(OLD.expires_on) * 1000)
   AND NOT EXISTS (SELECT 1 FROM erasures WHERE done_at IS NULL)
 BEGIN
