@@ -20,17 +20,16 @@ func (f *Folder) HoldSalt(ctx context.Context, hold uuid.UUID, create bool) ([]b
 	name := holdName(hold)
 	for range attempts {
 		salt, err := f.readSalt(name)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, unavailable(err)
-		}
 		// Asked after reading, as in Salt: what is being destroyed is given to
-		// nobody.
-		if gone, err := f.holdDestroyed(hold); err != nil || gone {
-			return nil, unavailable(errors.Join(err, goneIf(gone)))
+		// nobody, nor reported as damaged by it.
+		if gone, askErr := f.holdDestroyed(hold); askErr != nil || gone {
+			return nil, unavailable(errors.Join(askErr, goneIf(gone)))
 		}
 		switch {
 		case err == nil:
 			return salt, nil
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, unavailable(err)
 		case !create:
 			return nil, session.ErrGone
 		}
