@@ -122,8 +122,8 @@ func (w *AccessWriter) join(a Access) (b *recordBatch, first bool, err error) {
 	return w.open, first, nil
 }
 
-// commit waits for the turn of b and commits it. That others depend on it, a
-// caller who gives up does not change.
+// commit waits for the turn of b and commits it. A caller who gives up does not
+// cancel it: others wait.
 func (w *AccessWriter) commit(ctx context.Context, b *recordBatch) {
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordPatience)
 	defer cancel()

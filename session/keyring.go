@@ -35,7 +35,7 @@ type Keyring interface {
 	// Without one it makes it, if that is asked for, and otherwise returns
 	// ErrGone, as it does for one that was destroyed. Of several callers that
 	// make it at once, all get the same.
-	HoldSalt(ctx context.Context, hold uuid.UUID, make bool) ([]byte, error)
+	HoldSalt(ctx context.Context, hold uuid.UUID, create bool) ([]byte, error)
 	// DestroyHoldSalt destroys the salt of a hold, for good: none is made for it
 	// again. Repeating it, or destroying one that was never made, is harmless.
 	DestroyHoldSalt(ctx context.Context, hold uuid.UUID) error

@@ -17,7 +17,7 @@ import (
 	"ronde/session/postgres/pgtest"
 )
 
-// restorable is an installation: what outlives a node: a store that can be backed up and restored, and a keyring apart from it.
+// restorable is an installation whose store can be backed up apart from its keyring.
 type restorable struct {
 	config  configs.Config
 	backup  func()

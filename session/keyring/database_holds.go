@@ -2,26 +2,9 @@ package keyring
 
 import (
 	"context"
-	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
-
-	"ronde/session"
 )
-
-// SaltDays implements session.Keyring.
-func (d *Database) SaltDays(ctx context.Context) ([]session.Day, error) {
-	ctx, cancel := d.bound(ctx)
-	defer cancel()
-	rows, _ := d.pool.Query(ctx, "SELECT ronde_salt_days()")
-	days, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (session.Day, error) {
-		var day time.Time
-		err := row.Scan(&day)
-		return session.DayOf(day), err
-	})
-	return days, unavailable(err)
-}
 
 // HoldSalt implements session.Keyring.
 func (d *Database) HoldSalt(ctx context.Context, hold uuid.UUID, create bool) ([]byte, error) {

@@ -2,8 +2,7 @@ package keyring
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -50,6 +49,19 @@ func (d *Database) askSalt(ctx context.Context, sql string, args ...any) ([]byte
 	return sealed, err
 }
 
+// SaltDays implements session.Keyring.
+func (d *Database) SaltDays(ctx context.Context) ([]session.Day, error) {
+	ctx, cancel := d.bound(ctx)
+	defer cancel()
+	rows, _ := d.pool.Query(ctx, "SELECT ronde_salt_days()")
+	days, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (session.Day, error) {
+		var day time.Time
+		err := row.Scan(&day)
+		return session.DayOf(day), err
+	})
+	return days, unavailable(err)
+}
+
 // DestroySalts implements session.Keyring. First it records the day, from when
 // on Salt gives no earlier one, whatever day its caller takes for today; then
 // it drops the days' tables, each in a transaction of its own. If some cannot
@@ -68,24 +80,13 @@ func (d *Database) DestroySalts(ctx context.Context, before session.Day, kept ..
 	if err != nil {
 		return 0, unavailable(err)
 	}
-	count := 0
-	var failed []error
-	for _, name := range days {
-		if err := ctx.Err(); err != nil {
-			failed = append(failed, err)
-			break
+	count, err := eachDay(ctx, days, func(day session.Day) (int, error) {
+		if day >= before {
+			return 0, nil
 		}
-		day, ok := parseDay(name)
-		if !ok || day >= before {
-			continue // none of ours, or yet to come
-		}
-		n, err := d.dropSalts(ctx, day, day >= marked, keep[day])
-		count += n
-		if err != nil {
-			failed = append(failed, fmt.Errorf("drop %s/%s: %w", saltsPart, name, err))
-		}
-	}
-	return count, unavailable(errors.Join(failed...))
+		return d.dropSalts(ctx, day, day >= marked, keep[day])
+	})
+	return count, unavailable(err)
 }
 
 // markDestroyed records that all salts that expired before that day are to go,
@@ -107,5 +108,37 @@ func (d *Database) dropSalts(ctx context.Context, day session.Day, some bool, ke
 	} else {
 		err = d.pool.QueryRow(ctx, "SELECT ronde_drop_salts($1)", day.Time()).Scan(&n)
 	}
+	return n, err
+}
+
+// DestroyTenantSalts implements session.Keyring. It also returns
+// session.ErrInvalid for a tenant that cannot be. Each day is a transaction of
+// its own.
+func (d *Database) DestroyTenantSalts(ctx context.Context, tenant string) (int, error) {
+	if err := session.ValidateTenant(tenant); err != nil {
+		return 0, err
+	}
+	days, err := d.saltTables(ctx)
+	if err != nil {
+		return 0, unavailable(err)
+	}
+	count, err := eachDay(ctx, days, func(day session.Day) (int, error) { return d.dropTenantSalt(ctx, day, tenant) })
+	return count, unavailable(err)
+}
+
+// saltTables returns the names of the tables of salts, which are days.
+func (d *Database) saltTables(ctx context.Context) ([]string, error) {
+	ctx, cancel := d.bound(ctx)
+	defer cancel()
+	rows, _ := d.pool.Query(ctx, "SELECT ronde_salt_tables()")
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// dropTenantSalt drops the salt of a tenant and day and returns how many there
+// were, which is one at most.
+func (d *Database) dropTenantSalt(ctx context.Context, day session.Day, tenant string) (n int, err error) {
+	ctx, cancel := d.bound(ctx)
+	defer cancel()
+	err = d.pool.QueryRow(ctx, "SELECT ronde_drop_tenant_salt($1, $2)", day.Time(), tenant).Scan(&n)
 	return n, err
 }

@@ -3,7 +3,6 @@ package keyring
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -92,52 +91,4 @@ func (d *Database) PurgeTombstones(ctx context.Context, before time.Time) (int, 
 	defer cancel()
 	tag, err := d.pool.Exec(ctx, "DELETE FROM tombstones WHERE number = ANY ($1)", old)
 	return int(tag.RowsAffected()), unavailable(err)
-}
-
-// DestroyTenantSalts implements session.Keyring. It also returns
-// session.ErrInvalid for a tenant that cannot be. Each day is a transaction of
-// its own.
-func (d *Database) DestroyTenantSalts(ctx context.Context, tenant string) (int, error) {
-	if err := session.ValidateTenant(tenant); err != nil {
-		return 0, err
-	}
-	days, err := d.saltTables(ctx)
-	if err != nil {
-		return 0, unavailable(err)
-	}
-	count := 0
-	var failed []error
-	for _, name := range days {
-		if err := ctx.Err(); err != nil {
-			failed = append(failed, err)
-			break
-		}
-		day, ok := parseDay(name)
-		if !ok {
-			continue // none of ours
-		}
-		n, err := d.dropTenantSalt(ctx, day, tenant)
-		count += n
-		if err != nil {
-			failed = append(failed, fmt.Errorf("drop %s: %w", saltName(tenant, day), err))
-		}
-	}
-	return count, unavailable(errors.Join(failed...))
-}
-
-// saltTables returns the names of the tables of salts, which are days.
-func (d *Database) saltTables(ctx context.Context) ([]string, error) {
-	ctx, cancel := d.bound(ctx)
-	defer cancel()
-	rows, _ := d.pool.Query(ctx, "SELECT ronde_salt_tables()")
-	return pgx.CollectRows(rows, pgx.RowTo[string])
-}
-
-// dropTenantSalt drops the salt of a tenant and day and returns how many there
-// were, which is one at most.
-func (d *Database) dropTenantSalt(ctx context.Context, day session.Day, tenant string) (n int, err error) {
-	ctx, cancel := d.bound(ctx)
-	defer cancel()
-	err = d.pool.QueryRow(ctx, "SELECT ronde_drop_tenant_salt($1, $2)", day.Time(), tenant).Scan(&n)
-	return n, err
 }

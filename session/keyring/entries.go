@@ -1,11 +1,13 @@
 package keyring
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -74,6 +76,28 @@ func keptTenants(kept []session.SaltID) map[session.Day][]string {
 func parseDay(name string) (session.Day, bool) {
 	t, err := time.Parse(time.DateOnly, name)
 	return session.DayOf(t), err == nil
+}
+
+// eachDay calls destroy for each day that a name spells, and returns how much it
+// destroyed. What fails is named by its day, and holds up no other.
+func eachDay(ctx context.Context, names []string, destroy func(day session.Day) (int, error)) (count int, err error) {
+	var failed []error
+	for _, name := range names {
+		day, ok := parseDay(name)
+		if !ok {
+			continue // none of ours
+		}
+		if err := ctx.Err(); err != nil {
+			failed = append(failed, err)
+			break
+		}
+		n, err := destroy(day)
+		count += n
+		if err != nil {
+			failed = append(failed, fmt.Errorf("destroy %s/%s: %w", saltsPart, name, err))
+		}
+	}
+	return count, errors.Join(failed...)
 }
 
 func newSalt() []byte {

@@ -12,33 +12,6 @@ import (
 	"ronde/session"
 )
 
-// SaltDays implements session.Keyring.
-func (f *Folder) SaltDays(ctx context.Context) ([]session.Day, error) {
-	if err := asked(ctx); err != nil {
-		return nil, err
-	}
-	names, err := f.names(saltsPart)
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	var days []session.Day
-	for _, name := range names {
-		day, ok := parseDay(name)
-		if !ok {
-			continue
-		}
-		salts, err := f.names(path.Join(saltsPart, name))
-		switch {
-		case errors.Is(err, fs.ErrNotExist): // destroyed meanwhile
-		case err != nil:
-			return nil, unavailable(err)
-		case len(salts) > 0:
-			days = append(days, day)
-		}
-	}
-	return days, nil
-}
-
 // HoldSalt implements session.Keyring.
 func (f *Folder) HoldSalt(ctx context.Context, hold uuid.UUID, create bool) ([]byte, error) {
 	if err := asked(ctx); err != nil {
@@ -47,17 +20,16 @@ func (f *Folder) HoldSalt(ctx context.Context, hold uuid.UUID, create bool) ([]b
 	name := holdName(hold)
 	for range attempts {
 		salt, err := f.readSalt(name)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, unavailable(err)
-		}
 		// Asked after reading, as in Salt: what is being destroyed is given to
-		// nobody.
-		if gone, err := f.holdDestroyed(hold); err != nil || gone {
-			return nil, unavailable(errors.Join(err, goneIf(gone)))
+		// nobody, nor reported as damaged by it.
+		if gone, askErr := f.holdDestroyed(hold); askErr != nil || gone {
+			return nil, unavailable(errors.Join(askErr, goneIf(gone)))
 		}
 		switch {
 		case err == nil:
 			return salt, nil
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, unavailable(err)
 		case !create:
 			return nil, session.ErrGone
 		}

@@ -89,6 +89,33 @@ func (f *Folder) lasting(day session.Day) error {
 	return err
 }
 
+// SaltDays implements session.Keyring.
+func (f *Folder) SaltDays(ctx context.Context) ([]session.Day, error) {
+	if err := asked(ctx); err != nil {
+		return nil, err
+	}
+	names, err := f.names(saltsPart)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	var days []session.Day
+	for _, name := range names {
+		day, ok := parseDay(name)
+		if !ok {
+			continue
+		}
+		salts, err := f.names(path.Join(saltsPart, name))
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // destroyed meanwhile
+		case err != nil:
+			return nil, unavailable(err)
+		case len(salts) > 0:
+			days = append(days, day)
+		}
+	}
+	return days, nil
+}
+
 // DestroySalts implements session.Keyring. First it records the day, from when
 // on Salt gives no earlier one, whatever day its caller takes for today; then it
 // destroys the files. If some cannot be destroyed the others are, and the error
@@ -109,25 +136,37 @@ func (f *Folder) DestroySalts(ctx context.Context, before session.Day, kept ...s
 	if err != nil {
 		return 0, unavailable(err)
 	}
-	count := 0
-	var failed []error
-	for _, name := range days {
-		day, ok := parseDay(name)
-		if !ok || day >= before {
-			continue
+	count, err := eachDay(ctx, days, func(day session.Day) (int, error) {
+		if day >= before {
+			return 0, nil
 		}
-		if err := asked(ctx); err != nil {
-			failed = append(failed, err)
-			break
-		}
-		n, err := f.destroyDay(path.Join(saltsPart, name), keep[day])
-		count += n
-		if err != nil {
-			failed = append(failed, err)
-		}
+		return f.destroyDay(path.Join(saltsPart, day.String()), keep[day])
+	})
+	return count, unavailable(errors.Join(err, f.sync(saltsPart)))
+}
+
+// DestroyTenantSalts implements session.Keyring. It also returns
+// session.ErrInvalid for a tenant that cannot be.
+func (f *Folder) DestroyTenantSalts(ctx context.Context, tenant string) (int, error) {
+	if err := session.ValidateTenant(tenant); err != nil {
+		return 0, err
 	}
-	failed = append(failed, f.sync(saltsPart))
-	return count, unavailable(errors.Join(failed...))
+	if err := asked(ctx); err != nil {
+		return 0, err
+	}
+	days, err := f.names(saltsPart)
+	if err != nil {
+		return 0, unavailable(err)
+	}
+	count, err := eachDay(ctx, days, func(day session.Day) (int, error) {
+		name := saltName(tenant, day)
+		done, err := f.destroy(name)
+		if !done {
+			return 0, err
+		}
+		return 1, errors.Join(err, f.sync(path.Dir(name)))
+	})
+	return count, unavailable(err)
 }
 
 // destroyDay destroys everything in the folder of one day, what a crash left

@@ -3,7 +3,6 @@ package keyring
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"path"
 	"strconv"
@@ -113,40 +112,4 @@ func (f *Folder) readTombstone(number int64) (session.Tombstone, error) {
 		return session.Tombstone{}, err
 	}
 	return parseTombstone(number, content)
-}
-
-// DestroyTenantSalts implements session.Keyring. It also returns
-// session.ErrInvalid for a tenant that cannot be.
-func (f *Folder) DestroyTenantSalts(ctx context.Context, tenant string) (int, error) {
-	if err := session.ValidateTenant(tenant); err != nil {
-		return 0, err
-	}
-	if err := asked(ctx); err != nil {
-		return 0, err
-	}
-	days, err := f.names(saltsPart)
-	if err != nil {
-		return 0, unavailable(err)
-	}
-	count := 0
-	var failed []error
-	for _, name := range days {
-		day, ok := parseDay(name)
-		if !ok {
-			continue
-		}
-		if err := asked(ctx); err != nil {
-			failed = append(failed, err)
-			break
-		}
-		done, err := f.destroy(saltName(tenant, day))
-		if done {
-			count++
-			err = errors.Join(err, f.sync(path.Join(saltsPart, name)))
-		}
-		if err != nil {
-			failed = append(failed, fmt.Errorf("destroy %s: %w", saltName(tenant, day), err))
-		}
-	}
-	return count, unavailable(errors.Join(failed...))
 }

@@ -75,8 +75,8 @@ func (e *eraser) stepAgent() (session.ErasureStep, error) {
 }
 
 // removePositions removes positions of a mission and copies that holds keep of
-// them, of one agent or of all and then the holds too, and
-// reports whether there may be more.
+// them, of one agent, or of all together with the holds. It reports whether more
+// may be left.
 func (e *eraser) removePositions(mission uuid.UUID, expires sql.NullString, agent string) (more bool, err error) {
 	before := e.erased.Positions
 	err = e.remove(&e.erased.Positions, `DELETE FROM archive WHERE (hold, agent, slot) IN (

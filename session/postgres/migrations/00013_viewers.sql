@@ -44,7 +44,7 @@ GRANT UPDATE (opened, last_opened_at) ON links TO ronde_judge;
 -- Renews the lease of a node if it holds for another margin, and makes a new node
 -- otherwise. The margin is longer than a statement can take: a renewal that is
 -- not committed yet must not meet a judgement by which the lease has lapsed.
--- Nodes whose lease has lapsed go, and whom the new one takes the place of.
+-- Deletes nodes whose lease has lapsed, and the one that the new node replaces.
 -- +goose StatementBegin
 CREATE FUNCTION ronde_attend(INOUT node uuid, fresh uuid, life interval, margin interval) LANGUAGE plpgsql VOLATILE
     SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
