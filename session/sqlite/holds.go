@@ -44,6 +44,11 @@ func (s *Store) UpdateHold(ctx context.Context, tenant string, mission uuid.UUID
 		if h == before {
 			return nil
 		}
+		if h.Stands(m.ReadAt) {
+			if err := t.spare(tenant, m.Joining(nil)...); err != nil {
+				return err
+			}
+		}
 		return t.putHold(h, before.ID)
 	})
 	if err != nil {
