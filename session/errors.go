@@ -63,7 +63,7 @@ var (
 	ErrHeld = &Error{Code: "held"}
 	// ErrErasing: the agent or the tenant is about to be erased, and until that is
 	// done nothing may come in its way.
-	ErrErasing = &Error{Code: "erasing", Detail: "an agent or the tenant is being erased: have that erasure finished by asking for it again"}
+	ErrErasing = &Error{Code: "erasing", Detail: "an agent or the tenant is being erased: ask for that erasure again, which finishes it"}
 	// ErrExists: an object of this identity exists.
 	ErrExists = &Error{Code: "exists"}
 	// ErrKeyReused: the caller's key for a creation stands for another one.

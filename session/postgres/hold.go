@@ -78,7 +78,7 @@ func (s *Store) tryUpdateHold(ctx context.Context, tenant string, mission uuid.U
 		return h, tx.Commit(ctx)
 	}
 	if h.Stands(c.Mission.ReadAt) {
-		_, err := tx.Exec(ctx, "SELECT ronde_spare($1, '' || ARRAY(SELECT agent FROM mission_agents WHERE tenant = $1 AND mission = $2))", tenant, mission)
+		_, err := tx.Exec(ctx, "SELECT ronde_spare($1, ''::text || ARRAY(SELECT agent FROM mission_agents WHERE tenant = $1 AND mission = $2))", tenant, mission)
 		if err != nil {
 			return session.Hold{}, err
 		}
