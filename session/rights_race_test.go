@@ -233,6 +233,7 @@ func TestBarredAfterDeath(t *testing.T) {
 		m, others := in.mission("acme", 3, "badge-1"), in.mission("globex", 2, "badge-1")
 		in.end(m)
 		in.end(others)
+		active := in.mission("acme", 0, "badge-2")
 		first, err := in.store.Bar(ctx, session.Tombstone{Tenant: "acme", Agent: "badge-1", Pseudonym: "erased-1"})
 		in.ok(err)
 		second, err := in.store.Bar(ctx, session.Tombstone{Tenant: "acme", Agent: "badge-1", Pseudonym: "erased-2"})
@@ -262,12 +263,15 @@ func TestBarredAfterDeath(t *testing.T) {
 		// The name may be somebody's again: whatever tombstone two nodes set for
 		// the same erasure does not touch them.
 		in.ok(in.service().CreateMission(ctx, platformOf("acme"), plan))
+		in.ok(in.add(active, "badge-1"))
 		again, err := in.ring.Tombstone(ctx, first)
 		in.ok(err)
 		_, err = in.service().ReplayTombstones(ctx)
 		in.ok(err)
-		if now, err := in.store.Mission(ctx, "acme", plan.ID); err != nil || now.Agent("badge-1") == nil {
-			in.Errorf("the new mission is %+v, %v", now, err)
+		for _, id := range []uuid.UUID{plan.ID, active.ID} {
+			if now, err := in.store.Mission(ctx, "acme", id); err != nil || now.Agent("badge-1") == nil {
+				in.Errorf("the agent is gone from %+v, %v", now, err)
+			}
 		}
 		if e, err := in.store.Erasure(ctx, again.Number); err != nil || e.Erased != (session.Erased{}) || e.DoneAt.IsZero() {
 			in.Errorf("the second receipt is %+v, %v", e, err)

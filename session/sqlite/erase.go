@@ -62,18 +62,19 @@ func (t *tx) inTheWay(stone *session.Tombstone) error {
 	return nil
 }
 
-// spare returns ErrErasing if the tenant or one of the agents is barred.
+// spare returns ErrErasing if the tenant is barred or one of the agents, by name or
+// by what takes its place.
 func (t *tx) spare(tenant string, agents ...string) error {
 	return queryer(t.query).each(func(row *sql.Rows) error {
-		var agent string
-		if err := row.Scan(&agent); err != nil {
+		var agent, pseudonym string
+		if err := row.Scan(&agent, &pseudonym); err != nil {
 			return err
 		}
-		if agent == "" || slices.Contains(agents, agent) {
+		if agent == "" || slices.Contains(agents, agent) || slices.Contains(agents, pseudonym) {
 			return session.ErrErasing
 		}
 		return nil
-	}, "SELECT agent FROM erasing WHERE tenant = ?", tenant)
+	}, "SELECT agent, pseudonym FROM erasing WHERE tenant = ?", tenant)
 }
 
 // Barred returns who is barred.

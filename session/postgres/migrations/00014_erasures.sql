@@ -31,12 +31,12 @@ CREATE TABLE erasing (
 CREATE POLICY tenant ON erasing USING (tenant = ronde_tenant());
 ALTER TABLE erasing ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 
--- Refuses (RE001) what names somebody who is about to be erased. It is sure only
--- under a lock that ronde_bar takes too.
+-- Refuses (RE001) what names somebody who is about to be erased, by their name or
+-- by what takes its place. It is sure only under a lock that ronde_bar takes too.
 -- +goose StatementBegin
 CREATE FUNCTION ronde_spare(of_tenant text, names text[]) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    IF EXISTS (SELECT FROM erasing e WHERE e.tenant = of_tenant AND e.agent = ANY (names)) THEN
+    IF EXISTS (SELECT FROM erasing e WHERE e.tenant = of_tenant AND (e.agent = ANY (names) OR e.pseudonym = ANY (names))) THEN
         RAISE EXCEPTION 'about to be erased' USING ERRCODE = 'RE001';
     END IF;
 END $$;
