@@ -41,7 +41,7 @@ func DataClasses() []DataClass {
 		{ClassReceipts, "answers kept for an Idempotency-Key", true, "24 hours", "mission"},
 		{ClassAccessLog, "who did what, when and why, by pseudonyms", false, "12 months", "nothing"},
 		{ClassTombstones, "who was erased and when, so that no backup brings them back", true, "400 days", "nothing"},
-		{ClassTenant, "a tenant's own settings, keys and notices", false, "the tenant", "tenant"},
+		{ClassTenant, "a tenant's own settings, keys and notices, and who is about to be erased", false, "the tenant; the erasure", "tenant"},
 		{ClassInstallation, "what belongs to no tenant and nobody", false, "the installation", "installation"},
 	}
 }
@@ -84,13 +84,14 @@ func ColumnClasses() map[string]Class {
 		ClassTenant: {
 			"tenants":  {"name", "created_at", "mission_months"},
 			"api_keys": {"id", "tenant", "role", "label", "hash", "created_at", "revoked_at"},
+			"erasing":  {"tenant", "agent", "pseudonym", "at"},
 			"notices":  {"tenant", "version", "text", "published_at", "controller", "purpose", "legal_basis", "recipients", "retention", "rights"},
 		},
 		ClassInstallation: {
 			"keyring":  {"one", "id"},
 			"expiry":   {"one", "before"},
 			"nodes":    {"id", "until"},
-			"erasures": {"number", "done_at", "missions", "positions", "refusals", "acknowledgements", "links", "api_keys", "notices"},
+			"erasures": {"number", "done_at", "pseudonym", "missions", "positions", "refusals", "acknowledgements", "links", "api_keys", "notices"},
 			// What proves the access log, without telling anything of it.
 			"access_hashes":      {"place", "hash"},
 			"access_checkpoints": {"size", "signed_at", "note"},

@@ -18,7 +18,8 @@ const listPage = 50
 // removed. An answer that was lost is had again by asking again.
 //
 // ErrNotFound for an agent of whom nothing is stored. ErrOnDuty while the agent
-// is on a mission that is not over: relieve them first, or end it.
+// is on a mission that is not over: relieve them first, or end it. ErrHeld while
+// a hold keeps a track of theirs. Either nothing was erased then.
 // why, which is empty or a reason, goes into the access log; ErrInvalid if it is
 // neither.
 func (s *Service) EraseAgent(ctx context.Context, p *Principal, agent, why string) (Erasure, error) {
@@ -33,11 +34,7 @@ func (s *Service) EraseAgent(ctx context.Context, p *Principal, agent, why strin
 	if !agentName.MatchString(agent) {
 		return Erasure{}, ErrNotFound
 	}
-	now, err := s.Store.Now(ctx)
-	if err != nil {
-		return Erasure{}, err
-	}
-	t := Tombstone{At: now, Tenant: p.Tenant, Agent: agent, Pseudonym: newPseudonym()}
+	t := Tombstone{Tenant: p.Tenant, Agent: agent, Pseudonym: newPseudonym()}
 	known, err := s.erasable(ctx, t)
 	if err != nil {
 		return Erasure{}, err
@@ -49,7 +46,14 @@ func (s *Service) EraseAgent(ctx context.Context, p *Principal, agent, why strin
 	if err := s.Record(ctx, p, row); err != nil {
 		return Erasure{}, err
 	}
-	return s.bury(ctx, t)
+	e, err := s.bury(ctx, t)
+	if errors.Is(err, ErrOnDuty) || errors.Is(err, ErrHeld) {
+		// It came since it was looked for. Now it can be named, unless it is gone.
+		if _, named := s.erasable(ctx, t); named != nil {
+			err = named
+		}
+	}
+	return e, err
 }
 
 // erasable reports whether there is anything of the agent to erase, and returns
@@ -130,11 +134,7 @@ func idOfMission(m **Mission) uuid.UUID { return (*m).ID }
 // ErrState. ErrNotFound for a name that is no tenant's. It is for the command
 // line: no key may do it.
 func (s *Service) CloseTenant(ctx context.Context, tenant string, end bool) (Erasure, error) {
-	now, err := s.Store.Now(ctx)
-	if err != nil {
-		return Erasure{}, err
-	}
-	t := Tombstone{At: now, Tenant: tenant}
+	t := Tombstone{Tenant: tenant}
 	there, err := s.isTenant(ctx, tenant)
 	if err == nil && !there {
 		there, err = s.halfErased(ctx, t)
@@ -145,14 +145,25 @@ func (s *Service) CloseTenant(ctx context.Context, tenant string, end bool) (Era
 	case !there:
 		return Erasure{}, ErrNotFound.Because("there is no tenant of that name")
 	}
-	if err := s.endAll(ctx, tenant, end); err != nil {
-		return Erasure{}, err
+	for try := 1; ; try++ {
+		if err := s.endAll(ctx, tenant, end); err != nil {
+			return Erasure{}, err
+		}
+		if try == 1 {
+			if err := s.Record(ctx, nil, Access{Tenant: tenant, Action: AccessTenantClose}); err != nil {
+				return Erasure{}, err
+			}
+		}
+		// One that began since is ended too: a few at most can have been about it.
+		if e, err := s.bury(ctx, t); !errors.Is(err, ErrState) || try == endTries {
+			return e, err
+		}
 	}
-	if err := s.Record(ctx, nil, Access{Tenant: tenant, Action: AccessTenantClose}); err != nil {
-		return Erasure{}, err
-	}
-	return s.bury(ctx, t)
 }
+
+// endTries is how often all missions of a tenant are ended that is being closed
+// while its keys still begin others.
+const endTries = 5
 
 func (s *Service) isTenant(ctx context.Context, name string) (bool, error) {
 	tenants, err := s.Store.Tenants(ctx)

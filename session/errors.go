@@ -61,6 +61,9 @@ var (
 	ErrOnDuty = &Error{Code: "agent_on_duty"}
 	// ErrHeld: a hold keeps what is asked to be erased.
 	ErrHeld = &Error{Code: "held"}
+	// ErrErasing: the agent or the tenant is about to be erased, and until that is
+	// done nothing may come in its way.
+	ErrErasing = &Error{Code: "erasing", Detail: "an agent or the tenant is being erased: ask for that erasure again, which finishes it"}
 	// ErrExists: an object of this identity exists.
 	ErrExists = &Error{Code: "exists"}
 	// ErrKeyReused: the caller's key for a creation stands for another one.

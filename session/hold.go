@@ -92,7 +92,7 @@ type HoldStore interface {
 	// of the agent's part (of all, for "") and the clock, and stores the hold that change leaves. No sweep can claim
 	// the mission's day between the reading and the commit. An error of change
 	// is returned as it is and nothing is stored; change may be called more than
-	// once.
+	// once. ErrErasing for a hold that would stand where an agent is barred.
 	UpdateHold(ctx context.Context, tenant string, mission uuid.UUID, agent string, change func(c *HoldChange) error) (Hold, error)
 	// Holds returns the holds of missions, standing and ended, in order of
 	// (Mission, ID). Missions that are missing or foreign have none.

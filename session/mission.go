@@ -150,6 +150,21 @@ func (m *Mission) Agent(id string) *Agent {
 	return nil
 }
 
+// Joining returns the agents who were not on the mission before, or no longer:
+// with nil, all of them.
+func (m *Mission) Joining(before *Mission) (names []string) {
+	for i := range m.Agents {
+		a, was := &m.Agents[i], (*Agent)(nil)
+		if before != nil {
+			was = before.Agent(a.ID)
+		}
+		if was == nil || was.Relieved && !a.Relieved {
+			names = append(names, a.ID)
+		}
+	}
+	return names
+}
+
 // Clone returns a deep copy.
 func (m *Mission) Clone() *Mission {
 	c := *m

@@ -235,6 +235,11 @@ func (s mortalStore) Erase(ctx context.Context, t session.Tombstone) (step sessi
 	return step, err
 }
 
+func (s mortalStore) Bar(ctx context.Context, t session.Tombstone) (barred session.Tombstone, err error) {
+	err = s.life.change(func() (err error) { barred, err = s.Store.Bar(ctx, t); return err })
+	return barred, err
+}
+
 func (s mortalStore) LogAccess(ctx context.Context, batch []session.Access) error {
 	return s.life.change(func() error { return s.Store.LogAccess(ctx, batch) })
 }

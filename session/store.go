@@ -38,9 +38,11 @@ type Store interface {
 	// keyring: that have begun and not expired.
 	Sealed(ctx context.Context) (bool, error)
 
-	// EnsureTenant makes the tenant if there is none of that name.
+	// EnsureTenant makes the tenant if there is none of that name. ErrErasing
+	// while one of that name is barred.
 	EnsureTenant(ctx context.Context, tenant string) error
-	// CreateAPIKey stores a key of an existing tenant.
+	// CreateAPIKey stores a key of an existing tenant. ErrErasing while it is
+	// barred.
 	CreateAPIKey(ctx context.Context, k APIKey) error
 	// APIKey returns the key of that id, revoked or not, of whichever tenant.
 	APIKey(ctx context.Context, id uuid.UUID) (APIKey, error)
@@ -67,7 +69,7 @@ type Store interface {
 
 	// CreateMission stores a new, valid, scheduled mission of an existing
 	// tenant and sets its CreatedAt, Revision and ReadAt. ErrExists for an ID
-	// that is taken.
+	// that is taken, ErrErasing if an agent of it or the tenant is barred.
 	CreateMission(ctx context.Context, m *Mission) error
 	// Mission returns a mission as it stands, with ReadAt set. It is not
 	// settled: a mission past its deadline may still read active.
@@ -89,7 +91,9 @@ type Store interface {
 	//
 	// An error of change is returned as it is and nothing is stored. change
 	// may be called more than once. ErrLocated if a window would overlap one
-	// of the same agent in another mission.
+	// of the same agent in another mission. ErrErasing for an agent who joins,
+	// or joins again, and is barred, and for the begin of a mission whose tenant
+	// is.
 	UpdateMission(ctx context.Context, tenant string, id uuid.UUID, change func(m *Mission) error) (*Mission, error)
 	// Due returns missions, of all tenants, whose deadline has passed and that
 	// are not over, the longest due first. Close each by UpdateMission and
@@ -182,10 +186,26 @@ type Store interface {
 	// oldest first and at most limit, and returns how many.
 	PurgeReceipts(ctx context.Context, limit int) (int, error)
 
+	// Bar makes sure, in one transaction, that nothing is in the way of erasing
+	// the agent, or the tenant, that t names, and that from then on nothing
+	// comes in the way: it takes the locks of all missions of the agent, as
+	// UpdateMission and UpdateHold do, returns ErrOnDuty or ErrHeld, or ErrState
+	// for a tenant with a mission under way, and otherwise bars them. Whoever is
+	// barred joins no mission and is kept by no hold; in a tenant that is, nothing
+	// is made and no mission begins (ErrErasing). The last step of Erase lifts it.
+	//
+	// It returns t with the time of that, At, up to which Erase erases. If they
+	// are barred already, it returns At and Pseudonym of whoever did it first.
+	Bar(ctx context.Context, t Tombstone) (Tombstone, error)
+	// Barred returns who is barred, of all tenants, the longest first.
+	Barred(ctx context.Context) ([]Tombstone, error)
 	// Erase takes one step of a tombstone, in one transaction, and counts in it
 	// what it removed: call it until it is Done. It is told by t.Number, and
 	// means what came to be until t.At. Taking a step again is harmless, and of
-	// several callers each takes another.
+	// several callers each takes another. One that is done stays so, whatever
+	// number it has: of an agent it is the one with its pseudonym. What Bar looks
+	// at does not stop it: a store that was restored may show a hold, or a duty,
+	// that was over when the tombstone was set.
 	//
 	// Of an agent, it takes one mission at a time: first positions, a bounded
 	// number a step; with the last of them, under the lock that UpdateMission

@@ -20,9 +20,18 @@ const TombstoneLife = 400 * 24 * time.Hour
 // It is set in the keyring before anything is removed from the store: a crash in
 // between, and a backup of the store restored later, are made good by carrying
 // it out again, which finds nothing to do where it was carried out before.
+//
+// Whether somebody may be erased is settled before it is set: Store.Bar looks at
+// holds and duties under the locks that those take, and in the same transaction
+// sees to it that none comes until the erasure is done. So a tombstone is never
+// taken back, and carrying it out asks no more: what was erased once is erased
+// again out of a backup in which a hold still stood. Who is barred without a
+// tombstone, because a node died between the two, gets one from the next node
+// that starts or sweeps. The salts of a tenant are destroyed between the two: a
+// tombstone never touches those of a later tenant of the same name.
 type Tombstone struct {
 	Number int64     // given by the keyring, from 1
-	At     time.Time // the store's clock; what came to be later is not meant
+	At     time.Time // when they were barred, by the store's clock; what came to be later is not meant
 	Tenant string
 	Agent  string // "": the whole tenant
 	// Pseudonym takes the agent's place in the records of missions.
@@ -67,12 +76,21 @@ func newPseudonym() string {
 // ReplayTombstones carries out every tombstone of the keyring that the store has
 // not carried out, and returns how many there were: those of a backup that was
 // restored, and those that a crash left half done. A node does it before it
-// serves anything. It is safe on all nodes at once, and one read of the store and
+// serves anything. It is safe on all nodes at once, and two reads of the store and
 // one of the keyring if there is nothing to do.
 func (s *Service) ReplayTombstones(ctx context.Context) (int, error) {
 	last, err := s.Store.LastErasure(ctx)
 	if err != nil {
 		return 0, err
+	}
+	barred, err := s.Store.Barred(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, t := range barred {
+		if _, err := s.entomb(ctx, t, last); err != nil {
+			return 0, err
+		}
 	}
 	pending, err := s.Sealer.ring.Tombstones(ctx, last)
 	if err != nil {
@@ -99,30 +117,21 @@ func (s *Service) purgeTombstones(ctx context.Context) (int, error) {
 	return s.Sealer.ring.PurgeTombstones(ctx, now.Add(-TombstoneLife))
 }
 
-// bury sets a tombstone and carries it out, after every other that is pending:
-// the store counts one as carried out only if all before it were. One of the
-// same name that a crash left is taken instead of another.
+// bury bars whom t names, sets the tombstone and carries it out, after every
+// other that is pending: the store counts one as carried out only if all before
+// it were. Errors of Store.Bar as they are.
 func (s *Service) bury(ctx context.Context, t Tombstone) (Erasure, error) {
+	// Read first: what another node may set and carry out meanwhile lies above.
 	last, err := s.Store.LastErasure(ctx)
 	if err != nil {
 		return Erasure{}, err
 	}
-	pending, err := s.Sealer.ring.Tombstones(ctx, last)
-	if err != nil {
+	if t, err = s.Store.Bar(ctx, t); err != nil {
 		return Erasure{}, err
 	}
-	number := int64(0)
-	for _, p := range pending {
-		if p.Tenant == t.Tenant && p.Agent == t.Agent {
-			number = p.Number
-		}
-	}
-	if number == 0 {
-		t.Number = last
-		if t, err = s.Sealer.ring.Tombstone(ctx, t); err != nil {
-			return Erasure{}, err
-		}
-		number = t.Number
+	number, err := s.entomb(ctx, t, last)
+	if err != nil {
+		return Erasure{}, err
 	}
 	if _, err := s.ReplayTombstones(ctx); err != nil {
 		return Erasure{}, err
@@ -130,14 +139,42 @@ func (s *Service) bury(ctx context.Context, t Tombstone) (Erasure, error) {
 	return s.Store.Erasure(ctx, number)
 }
 
-// carryOut takes the steps of a tombstone. The salts of a tenant go first: that
-// moment its positions are unreadable, in every backup too.
-func (s *Service) carryOut(ctx context.Context, t Tombstone) error {
+// entomb sees to it that somebody who is barred has a tombstone, and returns its
+// number: above last, which was read before it was known that they are barred.
+// Before that of a tenant is set the tenant's salts go: that moment its positions
+// are unreadable, in every backup too.
+func (s *Service) entomb(ctx context.Context, t Tombstone, last int64) (int64, error) {
+	number, err := s.tombstoneOf(ctx, t, last)
+	if err != nil || number != 0 {
+		return number, err
+	}
 	if t.Agent == "" {
-		if err := s.destroySaltsOf(ctx, t); err != nil {
-			return err
+		if err := s.destroySaltsOf(ctx, t.Tenant); err != nil {
+			return 0, err
 		}
 	}
+	t.Number = last
+	if _, err := s.Sealer.ring.Tombstone(ctx, t); err != nil {
+		return 0, err
+	}
+	// Of two nodes that did so at once, the first number is the one with the counts.
+	return s.tombstoneOf(ctx, t, last)
+}
+
+// tombstoneOf returns the first number above last under which the keyring has t,
+// and 0 for none.
+func (s *Service) tombstoneOf(ctx context.Context, t Tombstone, last int64) (int64, error) {
+	pending, err := s.Sealer.ring.Tombstones(ctx, last)
+	for _, p := range pending {
+		if p.Tenant == t.Tenant && p.Agent == t.Agent && p.Pseudonym == t.Pseudonym && p.At.Equal(t.At) {
+			return p.Number, err
+		}
+	}
+	return 0, err
+}
+
+// carryOut takes the steps of a tombstone.
+func (s *Service) carryOut(ctx context.Context, t Tombstone) error {
 	for {
 		step, err := s.Store.Erase(ctx, t)
 		if err != nil {
@@ -152,22 +189,13 @@ func (s *Service) carryOut(ctx context.Context, t Tombstone) error {
 	}
 }
 
-// destroySaltsOf destroys the salts of a tenant that is erased, unless another
-// one has taken its name since.
-func (s *Service) destroySaltsOf(ctx context.Context, t Tombstone) error {
-	tenants, err := s.Store.Tenants(ctx)
-	if err != nil {
+// destroySaltsOf destroys the salts of a tenant, and those of the copies of its
+// holds.
+func (s *Service) destroySaltsOf(ctx context.Context, tenant string) error {
+	if _, err := s.Sealer.ring.DestroyTenantSalts(ctx, tenant); err != nil {
 		return err
 	}
-	for _, other := range tenants {
-		if other.Name == t.Tenant && other.CreatedAt.After(t.At) {
-			return nil
-		}
-	}
-	if _, err = s.Sealer.ring.DestroyTenantSalts(ctx, t.Tenant); err != nil {
-		return err
-	}
-	return s.destroyHoldSaltsOf(ctx, t.Tenant)
+	return s.destroyHoldSaltsOf(ctx, tenant)
 }
 
 // destroyHoldSaltsOf destroys the salts of the copies of a tenant's holds.

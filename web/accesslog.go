@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -11,7 +12,7 @@ import (
 
 type accessLogParams struct {
 	Mission   string                 `query:"mission" doc:"Rows about this mission, a UUIDv7"`
-	Agent     string                 `query:"agent" doc:"Rows about this agent, by the tenant's own name" example:"badge-17"`
+	Agent     string                 `query:"agent" doc:"Rows about this agent, by the tenant's own name; none for a name of which nothing else is stored (any more)" example:"badge-17"`
 	Pseudonym string                 `query:"pseudonym" doc:"The same, by the name that the rows have"`
 	Action    []session.AccessAction `query:"action,explode" nullable:"false" doc:"Rows of this action, or of one of several" example:"track.read"`
 	From      instant                `query:"from" doc:"Rows not before this time" example:"2026-11-21T00:00:00Z"`
@@ -49,6 +50,14 @@ func (s *Server) getAccessLog(ctx context.Context, r *request[accessLogParams, n
 	if q.Agent != "" {
 		if q.Pseudonym != "" {
 			return nil, session.ErrInvalid.At("pseudonym").Because("must not come with agent")
+		}
+		// The log outlives an erasure. By their name nobody finds them in it any more.
+		err := s.service.Knows(ctx, tenant, q.Agent)
+		if errors.Is(err, session.ErrNotFound) {
+			return &page[accessReply]{Items: []accessReply{}}, nil
+		}
+		if err != nil {
+			return nil, err
 		}
 		filter.Agent = s.service.Pseudonym(tenant, q.Agent)
 	}

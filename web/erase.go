@@ -37,8 +37,8 @@ type erasureKept struct {
 
 // keptAfterErasure is what an erasure leaves, and why.
 var keptAfterErasure = []erasureKept{
-	{"mission_records", "that and when somebody was located, under a pseudonym that leads to nobody: the tenant's record of its jobs, until its term"},
-	{"access_log", "who did what when, under keyed pseudonyms: it must not change; 12 months"},
+	{"mission_records", "that and when somebody was located, under a random pseudonym: the tenant's record of its jobs, until its term"},
+	{"access_log", "who did what when, under keyed pseudonyms, because it must not change; 12 months. It answers to the name no more, but whoever holds the root secret and the database can test a name against it, and find by missions and times which pseudonym in the records took its place"},
 }
 
 func (s *Server) eraseAgent(ctx context.Context, r *request[noticeParams, eraseRequest]) (*erasureReply, error) {

@@ -380,6 +380,13 @@ func TestErase(t *testing.T) {
 	if list := w.call("GET", "/v1/missions?agent="+agent, "platform", "").want(200, "").json()["items"].([]any); len(list) != 0 {
 		t.Errorf("missions of the agent %v", list)
 	}
+	if got := w.accessLog("agent="+agent, "auditor"); len(got) != 0 {
+		t.Errorf("by the name the access log tells %v", got)
+	}
+	if got := w.accessLog("pseudonym="+w.service.Pseudonym("acme", agent), "auditor"); !slices.Contains(got, "agent.relieve") {
+		t.Errorf("the access log has %v; this tests nothing", got)
+	}
+	w.call("GET", path+"/ledger", "platform", "").want(404, "not_found")
 	if strings.Contains(w.log.String(), agent) {
 		t.Error("the log names the agent")
 	}

@@ -45,6 +45,7 @@ const (
 	codeLocated     = "agent_located"
 	codeOnDuty      = "agent_on_duty"
 	codeHeld        = "held"
+	codeErasing     = "erasing"
 	codeExists      = "exists"
 	codeKeyReused   = "idempotency_key_reused"
 	codeUnavailable = "store_unavailable"
@@ -84,6 +85,7 @@ var problems = map[string]problemKind{
 	codeLocated:     {http.StatusConflict, "An agent is located for another mission at this time."},
 	codeOnDuty:      {http.StatusConflict, "The agent is on a mission that is not over: relieve them or end it first."},
 	codeHeld:        {http.StatusConflict, "A hold keeps what is asked to be erased: release it first."},
+	codeErasing:     {http.StatusConflict, "An agent of the mission, or the tenant, is being erased: ask for that erasure again, which finishes it, then for this."},
 	codeExists:      {http.StatusConflict, "An object of this identity exists."},
 	codeKeyReused:   {http.StatusConflict, "This Idempotency-Key stands for a request with another body."},
 	codeUnavailable: {http.StatusServiceUnavailable, "The server cannot answer now; ask again after Retry-After."},

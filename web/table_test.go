@@ -72,7 +72,7 @@ func TestBadOptions(t *testing.T) {
 // Every code has a status, and every code of package session is among them.
 func TestEveryCodeHasAStatus(t *testing.T) {
 	for _, e := range []*session.Error{
-		session.ErrInvalid, session.ErrNotFound, session.ErrForbidden, session.ErrAgentPause, session.ErrOnDuty, session.ErrHeld, session.ErrState, session.ErrTooEarly,
+		session.ErrInvalid, session.ErrNotFound, session.ErrForbidden, session.ErrAgentPause, session.ErrOnDuty, session.ErrHeld, session.ErrErasing, session.ErrState, session.ErrTooEarly,
 		session.ErrLocated, session.ErrExists, session.ErrKeyReused, session.ErrUnavailable, session.ErrGone, session.ErrToken, session.ErrRevoked,
 	} {
 		if problems[e.Code].status == 0 {

@@ -58,10 +58,12 @@ func (cmd apikeyCreate) Run(ctx context.Context, c configs.Config, s streams) er
 		k, printed, err = createKey(ctx, store, cmd.Tenant, session.Role(cmd.Role), cmd.Label)
 		return err
 	})
-	if errors.Is(err, session.ErrInvalid) {
+	switch {
+	case errors.Is(err, session.ErrInvalid):
 		return usageError{err}
-	}
-	if err != nil {
+	case errors.Is(err, session.ErrErasing):
+		return fmt.Errorf("the tenant %[1]s is being closed: finish that with `ronde tenant close %[1]s --confirm %[1]s`; then the name is free", cmd.Tenant)
+	case err != nil:
 		return err
 	}
 	if cmd.JSON {

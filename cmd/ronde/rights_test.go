@@ -297,6 +297,14 @@ func TestTenantCommands(t *testing.T) {
 	}
 	phone := node.socket("/v1/agent", "ronde.agent.v1", node.agentToken(mission))
 	phone.until("hello")
+	node.call(200, "POST", "/v1/missions/"+mission+"/end", nil)
+	check(t, withStore(t.Context(), in.config, func(store session.Store) error { // a closing that is killed at once
+		_, err := store.Bar(t.Context(), session.Tombstone{Tenant: "acme"})
+		return err
+	}))
+	if o := run("apikey", "create", "--tenant", "acme", "--role", "platform"); o.code != exitRun || o.out != "" || !strings.Contains(o.errors, "ronde tenant close acme --confirm acme") {
+		t.Errorf("a key of a tenant that is being closed: %+v", o)
+	}
 	if o := run("tenant", "close", "acme", "--confirm", "acme", "--end"); o.code != exitOK || !strings.Contains(o.out, "1 missions, 0 positions") {
 		t.Errorf("closing: %+v", o)
 	}
@@ -307,6 +315,9 @@ func TestTenantCommands(t *testing.T) {
 	node.call(401, "GET", "/v1/missions", nil)
 	node.key = other
 	node.call(200, "GET", "/v1/missions", nil)
+	if o := run("apikey", "create", "--tenant", "initech", "--role", "platform"); o.code != exitOK {
+		t.Errorf("a key of another tenant: %+v", o)
+	}
 	if o := run("tenant", "list"); strings.Contains(o.out, "acme") || !strings.Contains(o.out, "globex") {
 		t.Errorf("list after closing: %+v", o)
 	}

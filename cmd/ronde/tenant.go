@@ -85,7 +85,7 @@ the keyring sees to it that a backup restored later loses them again before it s
 for its 12 months, and the receipt, which has counts and no names.
 
 It works beside running servers. If it is interrupted, run it again: it goes on where it stopped, and the receipt
-counts everything.
+counts everything; a node does so with its next sweep. Until it is finished no key of that name can be made.
 
 Examples:
 

@@ -10,6 +10,55 @@ import (
 	"ronde/session"
 )
 
+// Bar implements session.Store.
+func (s *Store) Bar(ctx context.Context, t session.Tombstone) (session.Tombstone, error) {
+	for n := 1; ; n++ {
+		barred, err := s.tryBar(ctx, t)
+		if !again(err) || n == attempts {
+			return barred, storeError(err)
+		}
+	}
+}
+
+func (s *Store) tryBar(ctx context.Context, t session.Tombstone) (session.Tombstone, error) {
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	var b pgx.Batch
+	var pseudonym, inTheWay *string
+	var at *time.Time
+	b.Queue(setTenant, t.Tenant)
+	b.Queue("SELECT pseudonym, at, in_the_way FROM ronde_bar($1, $2, $3)", t.Tenant, t.Agent, t.Pseudonym).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&pseudonym, &at, &inTheWay) })
+	if err := s.pool.SendBatch(ctx, &b).Close(); err != nil {
+		return session.Tombstone{}, err
+	}
+	if inTheWay != nil {
+		return session.Tombstone{}, &session.Error{Code: *inTheWay}
+	}
+	t.Pseudonym, t.At = *pseudonym, session.Millis(*at)
+	return t, nil
+}
+
+// Barred implements session.Store.
+func (s *Store) Barred(ctx context.Context) ([]session.Tombstone, error) {
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	rows, _ := s.pool.Query(ctx, "SELECT tenant, agent, pseudonym, at FROM ronde_barred()")
+	barred, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (t session.Tombstone, err error) {
+		err = row.Scan(&t.Tenant, &t.Agent, &t.Pseudonym, &t.At)
+		t.At = session.Millis(t.At)
+		return t, err
+	})
+	return barred, storeError(err)
+}
+
+// queueAdmit queues what refuses something new of the tenant, or of agents of
+// it, if one of them is barred, and otherwise keeps them from being barred until
+// the transaction is over.
+func queueAdmit(b *pgx.Batch, tenant string, agents ...string) {
+	b.Queue("SELECT ronde_admit($1, $2)", tenant, append([]string{""}, agents...))
+}
+
 // Erase implements session.Store.
 func (s *Store) Erase(ctx context.Context, t session.Tombstone) (session.ErasureStep, error) {
 	for n := 1; ; n++ {

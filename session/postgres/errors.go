@@ -22,6 +22,8 @@ const (
 	deadlock            = "40P01"
 
 	insufficientPrivilege = "42501"
+
+	barred = "RE001" // our own, of ronde_spare
 )
 
 // storeError turns an error of the driver into one of the domain.
@@ -43,6 +45,8 @@ func storeError(err error) error {
 		return unavailable(err)
 	}
 	switch {
+	case pg.Code == barred:
+		return session.ErrErasing
 	case pg.Code == exclusionViolation:
 		return session.ErrLocated
 	case pg.Code == uniqueViolation:

@@ -77,6 +77,13 @@ func (s *Store) tryUpdateHold(ctx context.Context, tenant string, mission uuid.U
 	if h == before {
 		return h, tx.Commit(ctx)
 	}
+	if h.Stands(c.Mission.ReadAt) {
+		_, err := tx.Exec(ctx, "SELECT ronde_spare($1, ''::text || ARRAY(SELECT agent FROM mission_agents WHERE tenant = $1 AND mission = $2 AND $3 IN ('', agent)))",
+			tenant, mission, h.Agent)
+		if err != nil {
+			return session.Hold{}, err
+		}
+	}
 	_, err := tx.Exec(ctx, putHold, h.ID, tenant, mission, h.Agent, h.Reason, h.Role, h.Subject, h.SetAt, h.Until, optional(h.ReleasedAt))
 	if err != nil {
 		return session.Hold{}, err

@@ -52,6 +52,8 @@ func newPopulated(t *testing.T) *populated {
 	ok(err)
 	ok(s.Acknowledge(ctx, "acme", "badge-0", 1))
 	ok(s.Acknowledge(ctx, "acme", "badge-1", 1))
+	_, err = s.Bar(ctx, session.Tombstone{Tenant: "acme", Agent: "badge-9", Pseudonym: "erased-9"})
+	ok(err)
 	node, err := s.Attend(ctx, uuid.Nil)
 	ok(err)
 	for i, track := range []bool{true, false} {
@@ -238,7 +240,7 @@ func TestApplicationRole(t *testing.T) {
 		"SELECT ronde_good('{}', '{}', '{}', '{}', '{}', '{}', '{}')",
 		"SELECT ronde_settle('{}', '{}', '{}', '{}', '{}', '{}', '{}')",
 		"DELETE FROM mission_agents", "DELETE FROM notices", "DELETE FROM acknowledgements", "DELETE FROM tenants", "DELETE FROM receipts",
-		"INSERT INTO erasures (number, done_at) VALUES (99, now())", "UPDATE erasures SET done_at = now()", "DELETE FROM erasures",
+		"INSERT INTO erasing SELECT * FROM erasing", "DELETE FROM erasing", "UPDATE erasing SET at = now()", "INSERT INTO erasures (number, done_at) VALUES (99, now())", "UPDATE erasures SET done_at = now()", "DELETE FROM erasures",
 		"SELECT ronde_erase_positions('2026-11-21', gen_random_uuid(), NULL, 1)",
 		"SELECT ronde_count('{}', '{}', '{}', '{}', '{}')",
 		"SELECT ronde_keep('{}', '{}', '{}', '{}', '{}', '{}', 0, '{}')",

@@ -37,6 +37,7 @@ func (s *Store) CreateMission(ctx context.Context, m *session.Mission) error {
 // queueNewMission queues the storing of m, and sets what CreateMission sets.
 func queueNewMission(b *pgx.Batch, m *session.Mission) {
 	p := &m.Policy
+	queueAdmit(b, m.Tenant, m.Joining(nil)...)
 	b.Queue(insertMission, m.Tenant, m.ID, m.Reference, siteOf(m.Site), checkpointsOf(m.Checkpoints),
 		m.StartsAt, m.EndsAt, m.Overrun.Milliseconds(), m.EarlyBegin.Milliseconds(),
 		p.Track, p.Proof, p.RetentionDays, p.MinInterval.Milliseconds(), p.MaxPoints, p.Speed, p.AgentControls,

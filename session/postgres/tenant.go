@@ -14,6 +14,7 @@ import (
 // EnsureTenant implements session.Store.
 func (s *Store) EnsureTenant(ctx context.Context, tenant string) error {
 	return s.inTenant(ctx, tenant, func(b *pgx.Batch) {
+		queueAdmit(b, tenant)
 		b.Queue("INSERT INTO tenants (name, created_at) VALUES ($1, ronde_now()) ON CONFLICT DO NOTHING", tenant)
 	})
 }
@@ -21,6 +22,7 @@ func (s *Store) EnsureTenant(ctx context.Context, tenant string) error {
 // CreateAPIKey implements session.Store.
 func (s *Store) CreateAPIKey(ctx context.Context, k session.APIKey) error {
 	return s.inTenant(ctx, k.Tenant, func(b *pgx.Batch) {
+		queueAdmit(b, k.Tenant)
 		b.Queue(`INSERT INTO api_keys (id, tenant, role, label, hash, created_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 			k.ID, k.Tenant, k.Role, k.Label, k.Hash, session.Millis(k.CreatedAt), optional(k.RevokedAt))
 	})

@@ -89,6 +89,12 @@ func persist(ctx context.Context, tx pgx.Tx, before, m *session.Mission) error {
 	}
 	m.Revision++
 	var b pgx.Batch
+	if m.State != before.State && m.State == session.Active {
+		queueAdmit(&b, m.Tenant)
+	}
+	if joining := m.Joining(before); len(joining) > 0 {
+		queueAdmit(&b, m.Tenant, joining...)
+	}
 	// Partitions come before windows: who waits for another's window must not
 	// be waited for because of a partition.
 	if before.ExpiresOn == 0 && m.ExpiresOn != 0 && m.Policy.Track {

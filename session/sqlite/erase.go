@@ -4,23 +4,110 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
 	"ronde/session"
 )
 
+// Bar makes sure that nothing is in the way of an erasure, and that nothing comes
+// in its way: see session.Store.
+func (s *Store) Bar(ctx context.Context, t session.Tombstone) (session.Tombstone, error) {
+	err := s.write(ctx, func(tx *tx) error {
+		err := queryer(tx.query).one([]any{&t.Pseudonym, asTime{&t.At}},
+			"SELECT pseudonym, at FROM erasing WHERE tenant = ? AND agent = ?", t.Tenant, t.Agent)
+		if !errors.Is(err, session.ErrNotFound) {
+			return err
+		}
+		if err := tx.inTheWay(&t); err != nil {
+			return err
+		}
+		t.At = time.UnixMilli(tx.now).UTC()
+		_, err = tx.exec("INSERT INTO erasing (tenant, agent, pseudonym, at) VALUES (?, ?, ?, ?)", t.Tenant, t.Agent, t.Pseudonym, tx.now)
+		return err
+	})
+	if err != nil {
+		return session.Tombstone{}, err
+	}
+	return t, nil
+}
+
+// inTheWay returns why somebody is not to be erased now, or nil.
+func (t *tx) inTheWay(stone *session.Tombstone) error {
+	for _, way := range []struct {
+		of    bool
+		err   error
+		query string
+	}{
+		{stone.Agent == "", session.ErrState, "missions m WHERE m.tenant = ?1 AND ?2 = '' AND m.state IN ('active', 'paused') AND m.deadline > ?3"},
+		{stone.Agent != "", session.ErrOnDuty, `mission_agents a JOIN missions m ON m.id = a.mission
+			WHERE m.tenant = ?1 AND a.agent = ?2 AND NOT a.relieved AND m.` + unended + " AND m.deadline > ?3"},
+		{stone.Agent != "", session.ErrHeld, `mission_agents a JOIN holds h ON h.mission = a.mission
+			WHERE h.tenant = ?1 AND a.agent = ?2 AND h.agent IN ('', ?2) AND h.released_at IS NULL AND h.until > ?3`},
+	} {
+		if !way.of {
+			continue
+		}
+		found := false
+		err := queryer(t.query).one([]any{&found}, "SELECT EXISTS (SELECT 1 FROM "+way.query+")", stone.Tenant, stone.Agent, t.now)
+		if err != nil {
+			return err
+		}
+		if found {
+			return way.err
+		}
+	}
+	return nil
+}
+
+// spare returns ErrErasing if the tenant is barred or one of the agents, by name or
+// by what takes its place.
+func (t *tx) spare(tenant string, agents ...string) error {
+	return queryer(t.query).each(func(row *sql.Rows) error {
+		var agent, pseudonym string
+		if err := row.Scan(&agent, &pseudonym); err != nil {
+			return err
+		}
+		if agent == "" || slices.Contains(agents, agent) || slices.Contains(agents, pseudonym) {
+			return session.ErrErasing
+		}
+		return nil
+	}, "SELECT agent, pseudonym FROM erasing WHERE tenant = ?", tenant)
+}
+
+// Barred returns who is barred.
+func (s *Store) Barred(ctx context.Context) (barred []session.Tombstone, err error) {
+	err = s.read(ctx, func(q queryer) error {
+		return q.each(func(row *sql.Rows) error {
+			var t session.Tombstone
+			err := row.Scan(&t.Tenant, &t.Agent, &t.Pseudonym, asTime{&t.At})
+			barred = append(barred, t)
+			return err
+		}, "SELECT tenant, agent, pseudonym, at FROM erasing ORDER BY at, tenant, agent")
+	})
+	return barred, err
+}
+
 // Erase takes one step of a tombstone: see session.Store.
 func (s *Store) Erase(ctx context.Context, t session.Tombstone) (step session.ErasureStep, err error) {
 	err = s.write(ctx, func(tx *tx) error {
 		// From here on the store knows that something is being erased: no hold keeps it.
-		if _, err := tx.exec("INSERT INTO erasures (number) VALUES (?) ON CONFLICT DO NOTHING", t.Number); err != nil {
+		if _, err := tx.exec("INSERT INTO erasures (number, pseudonym) VALUES (?, ?) ON CONFLICT DO NOTHING", t.Number, t.Pseudonym); err != nil {
 			return err
 		}
 		e := eraser{tx: tx, stone: t}
-		step, err = e.step()
+		if step.Done, err = e.over(); err == nil && !step.Done {
+			step, err = e.step()
+		}
 		if err != nil {
 			return err
+		}
+		if step.Done {
+			if err := e.lift(); err != nil {
+				return err
+			}
 		}
 		return e.count(step.Done)
 	})
@@ -35,6 +122,21 @@ type eraser struct {
 	*tx
 	stone  session.Tombstone
 	erased session.Erased
+}
+
+// over reports whether the tombstone was carried out, also under another number
+// that two closers gave it: since then the name may be somebody's again.
+func (e *eraser) over() (over bool, err error) {
+	err = queryer(e.query).one([]any{&over}, `SELECT EXISTS (SELECT 1 FROM erasures
+		WHERE done_at IS NOT NULL AND (number = ?1 OR number < ?1 AND pseudonym = ?2 AND ?2 <> ''))`, e.stone.Number, e.stone.Pseudonym)
+	return over, err
+}
+
+// lift ends that somebody is barred.
+func (e *eraser) lift() error {
+	_, err := e.exec("DELETE FROM erasing WHERE tenant = ?1 AND (agent = ?2 OR ?2 = '') AND at <= ?3",
+		e.stone.Tenant, e.stone.Agent, e.stone.At.UnixMilli())
+	return err
 }
 
 func (e *eraser) step() (session.ErasureStep, error) {

@@ -44,6 +44,15 @@ func (s *Store) UpdateHold(ctx context.Context, tenant string, mission uuid.UUID
 		if h == before {
 			return nil
 		}
+		if h.Stands(m.ReadAt) {
+			agents := m.Joining(nil)
+			if h.Agent != "" {
+				agents = []string{h.Agent}
+			}
+			if err := t.spare(tenant, agents...); err != nil {
+				return err
+			}
+		}
 		return t.putHold(h, before.ID)
 	})
 	if err != nil {

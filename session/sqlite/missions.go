@@ -24,6 +24,9 @@ func (s *Store) CreateMission(ctx context.Context, m *session.Mission) error {
 
 // createMission stores m and sets what CreateMission sets.
 func (t *tx) createMission(m *session.Mission) error {
+	if err := t.spare(m.Tenant, m.Joining(nil)...); err != nil {
+		return err
+	}
 	_, err := t.exec(`INSERT INTO missions (
 			id, tenant, reference, site_name, site_latitude, site_longitude, site_radius_m, checkpoints,
 			starts_at, ends_at, overrun_ms, early_begin_ms,

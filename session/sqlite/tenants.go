@@ -12,6 +12,9 @@ import (
 // EnsureTenant makes the tenant if there is none of that name.
 func (s *Store) EnsureTenant(ctx context.Context, tenant string) error {
 	return s.write(ctx, func(t *tx) error {
+		if err := t.spare(tenant); err != nil {
+			return err
+		}
 		_, err := t.exec("INSERT INTO tenants (name, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING", tenant, t.now)
 		return err
 	})
@@ -20,6 +23,9 @@ func (s *Store) EnsureTenant(ctx context.Context, tenant string) error {
 // CreateAPIKey stores a key of an existing tenant.
 func (s *Store) CreateAPIKey(ctx context.Context, k session.APIKey) error {
 	return s.write(ctx, func(t *tx) error {
+		if err := t.spare(k.Tenant); err != nil {
+			return err
+		}
 		_, err := t.exec(`INSERT INTO api_keys (id, tenant, role, label, hash, created_at, revoked_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			k.ID, k.Tenant, string(k.Role), k.Label, k.Hash, k.CreatedAt.UnixMilli(), millis(k.RevokedAt))

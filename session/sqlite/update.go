@@ -89,6 +89,12 @@ func (t *tx) trim(m *session.Mission) error {
 
 // put stores the state, plan, agents and windows of a mission that was before.
 func (t *tx) put(before, m *session.Mission) error {
+	joining := m.Joining(before)
+	if len(joining) > 0 || m.State != before.State && m.State == session.Active {
+		if err := t.spare(m.Tenant, joining...); err != nil {
+			return err
+		}
+	}
 	_, err := t.exec(`UPDATE missions SET starts_at = ?, ends_at = ?, overrun_ms = ?, early_begin_ms = ?,
 			state = ?, changed_by = ?, end_reason = ?, began_at = ?, ended_at = ?, expires_on = ?, deadline = ?,
 			revision = revision + 1

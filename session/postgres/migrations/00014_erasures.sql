@@ -5,10 +5,11 @@ SET LOCAL ROLE ronde_owner;
 
 -- What was erased, in counts alone: the receipt of each deletion, and how far the
 -- tombstones of the keyring were carried out. Nobody is named here, no tenant
--- either.
+-- either: a pseudonym leads to nobody.
 CREATE TABLE erasures (
     number           bigint PRIMARY KEY, -- of the tombstone
     done_at          timestamptz,        -- null: not all of it yet
+    pseudonym        text COLLATE "C",   -- what an agent became; null: a tenant, who has none
     missions         bigint NOT NULL DEFAULT 0,
     positions        bigint NOT NULL DEFAULT 0,
     refusals         bigint NOT NULL DEFAULT 0,
@@ -17,6 +18,89 @@ CREATE TABLE erasures (
     api_keys         bigint NOT NULL DEFAULT 0,
     notices          bigint NOT NULL DEFAULT 0
 );
+
+-- Who is about to be erased: from when it was made sure that nothing is in the
+-- way until the last step. Meanwhile nothing comes in the way: no hold, no duty.
+CREATE TABLE erasing (
+    tenant    text COLLATE "C" NOT NULL,
+    agent     text COLLATE "C" NOT NULL, -- '': the whole tenant
+    pseudonym text COLLATE "C" NOT NULL,
+    at        timestamptz NOT NULL,
+    PRIMARY KEY (tenant, agent)
+);
+CREATE POLICY tenant ON erasing USING (tenant = ronde_tenant());
+ALTER TABLE erasing ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+
+-- Refuses (RE001) what names somebody who is about to be erased, by their name or
+-- by what takes its place. It is sure only under a lock that ronde_bar takes too.
+-- +goose StatementBegin
+CREATE FUNCTION ronde_spare(of_tenant text, names text[]) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    IF EXISTS (SELECT FROM erasing e WHERE e.tenant = of_tenant AND (e.agent = ANY (names) OR e.pseudonym = ANY (names))) THEN
+        RAISE EXCEPTION 'about to be erased' USING ERRCODE = 'RE001';
+    END IF;
+END $$;
+-- +goose StatementEnd
+
+-- The same under the lock, for who is not on a mission yet whose lock would do.
+-- An advisory lock, because of somebody new there is no row to lock.
+-- +goose StatementBegin
+CREATE FUNCTION ronde_admit(of_tenant text, names text[]) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('ronde_erase ' || of_tenant || ' ' || n.name, 0))
+    FROM (SELECT u AS name FROM unnest(names) u ORDER BY u) n;
+    PERFORM ronde_spare(of_tenant, names);
+END $$;
+-- +goose StatementEnd
+
+-- Bars an agent, or with '' a tenant: see session.Store.Bar. What is in the way
+-- is the code of an error.
+-- +goose StatementBegin
+CREATE FUNCTION ronde_bar(
+    of_tenant text, of_agent text, new_name text, OUT pseudonym text, OUT at timestamptz, OUT in_the_way text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    now timestamptz;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('ronde_erase ' || of_tenant || ' ' || of_agent, 0));
+    SELECT e.pseudonym, e.at INTO ronde_bar.pseudonym, ronde_bar.at FROM erasing e WHERE e.tenant = of_tenant AND e.agent = of_agent;
+    IF FOUND THEN
+        RETURN;
+    END IF;
+    IF of_agent <> '' THEN
+        PERFORM FROM missions m WHERE m.tenant = of_tenant
+            AND m.id IN (SELECT a.mission FROM mission_agents a WHERE a.tenant = of_tenant AND a.agent = of_agent)
+        ORDER BY m.id FOR UPDATE;
+    END IF;
+    now := ronde_now(); -- after the locks
+    in_the_way := CASE
+        WHEN of_agent = '' AND EXISTS (
+            SELECT FROM missions m WHERE m.tenant = of_tenant AND m.state IN ('active', 'paused') AND m.deadline > now)
+            THEN 'mission_state'
+        WHEN of_agent <> '' AND EXISTS (
+            SELECT FROM mission_agents a JOIN missions m ON m.tenant = a.tenant AND m.id = a.mission
+            WHERE a.tenant = of_tenant AND a.agent = of_agent AND NOT a.relieved
+                AND m.state IN ('scheduled', 'active', 'paused') AND m.deadline > now)
+            THEN 'agent_on_duty'
+        WHEN of_agent <> '' AND EXISTS (
+            SELECT FROM mission_agents a JOIN holds h ON h.tenant = a.tenant AND h.mission = a.mission
+            WHERE a.tenant = of_tenant AND a.agent = of_agent AND h.agent IN ('', of_agent) AND h.released_at IS NULL AND h.until > now)
+            THEN 'held'
+    END;
+    IF in_the_way IS NULL THEN
+        INSERT INTO erasing VALUES (of_tenant, of_agent, new_name, now)
+        RETURNING erasing.pseudonym, erasing.at INTO ronde_bar.pseudonym, ronde_bar.at;
+    END IF;
+END $$;
+-- +goose StatementEnd
+
+-- Everybody who is barred, of all tenants.
+-- +goose StatementBegin
+CREATE FUNCTION ronde_barred() RETURNS SETOF erasing LANGUAGE sql STABLE
+    SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT * FROM erasing ORDER BY at, tenant, agent
+$$;
+-- +goose StatementEnd
 
 -- Removes at most so many positions of a mission, of one agent or (null) of all,
 -- and returns how many. The day is given as a value, so that the partitions of
@@ -72,8 +156,16 @@ DECLARE
     n erasures;
 BEGIN
     done := false;
-    INSERT INTO erasures (number) VALUES (tombstone) ON CONFLICT DO NOTHING;
+    INSERT INTO erasures AS e (number, pseudonym) VALUES (tombstone, ronde_erase_agent.pseudonym) ON CONFLICT DO NOTHING;
     SELECT * INTO n FROM erasures WHERE number = tombstone FOR UPDATE;
+    -- What was carried out is over, also under another number that two nodes gave
+    -- it: since then the name may be somebody's again.
+    IF n.done_at IS NOT NULL OR EXISTS (
+        SELECT FROM erasures e WHERE e.pseudonym = n.pseudonym AND e.number < tombstone AND e.done_at IS NOT NULL) THEN
+        UPDATE erasures e SET done_at = coalesce(e.done_at, now) WHERE e.number = tombstone;
+        done := true;
+        RETURN;
+    END IF;
 
     -- The lock that every transition and every judging takes too.
     SELECT o.id, o.expires_on, o.deadline INTO m FROM missions o
@@ -85,7 +177,8 @@ BEGIN
         DELETE FROM acknowledgements k WHERE k.tenant = of_tenant AND k.agent = of_agent AND k.acknowledged_at <= until;
         GET DIAGNOSTICS gone = ROW_COUNT;
         n.acknowledgements := n.acknowledgements + gone;
-        n.done_at := coalesce(n.done_at, now);
+        DELETE FROM erasing e WHERE e.tenant = of_tenant AND e.agent = of_agent AND e.at <= until;
+        n.done_at := now;
         done := true;
     ELSE
         gone := ronde_erase_archive(of_tenant, m.id, of_agent, most);
@@ -144,6 +237,7 @@ BEGIN
     -- tenant at this moment waits: that is what a foreign key locks too.
     PERFORM FROM tenants t WHERE t.name = of_tenant AND t.created_at <= until FOR UPDATE;
     IF NOT FOUND THEN
+        DELETE FROM erasing e WHERE e.tenant = of_tenant AND e.at <= until;
         UPDATE erasures e SET done_at = coalesce(e.done_at, now) WHERE e.number = tombstone;
         done := true;
         RETURN;
@@ -161,6 +255,7 @@ BEGIN
         GET DIAGNOSTICS gone = ROW_COUNT;
         n.notices := n.notices + gone;
         DELETE FROM tenants t WHERE t.name = of_tenant;
+        DELETE FROM erasing e WHERE e.tenant = of_tenant AND e.at <= until;
         n.done_at := now;
         done := true;
     ELSE
@@ -204,14 +299,16 @@ CREATE FUNCTION ronde_tenants() RETURNS SETOF tenants LANGUAGE sql STABLE
 $$;
 -- +goose StatementEnd
 
-GRANT SELECT ON erasures TO ronde_app;
-GRANT SELECT ON tenants TO ronde_judge;
-GRANT EXECUTE ON FUNCTION ronde_erase_agent(bigint, text, text, text, timestamptz, integer),
+GRANT SELECT ON erasures, erasing TO ronde_app;
+GRANT SELECT ON tenants, erasing TO ronde_judge;
+GRANT EXECUTE ON FUNCTION ronde_spare(text, text[]), ronde_admit(text, text[]), ronde_bar(text, text, text),
+    ronde_erase_agent(bigint, text, text, text, timestamptz, integer),
     ronde_erase_tenant(bigint, text, timestamptz, integer) TO ronde_app;
 
 RESET ROLE;
 
 GRANT CREATE ON SCHEMA public TO ronde_judge;
 ALTER FUNCTION ronde_tenants OWNER TO ronde_judge;
+ALTER FUNCTION ronde_barred OWNER TO ronde_judge;
 REVOKE CREATE ON SCHEMA public FROM ronde_judge;
-GRANT EXECUTE ON FUNCTION ronde_tenants TO ronde_app;
+GRANT EXECUTE ON FUNCTION ronde_tenants, ronde_barred TO ronde_app;
