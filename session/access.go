@@ -23,6 +23,11 @@ type Access struct {
 	Agent   string       // Service.Pseudonym of the agent concerned or acting; "": none
 	Object  uuid.UUID    // the link, hold, API key or webhook concerned; zero: none
 	Why     string       // the reason given, where one is required
+
+	// Set by AccessKey.Authenticate, and not read with AccessLog:
+
+	Salt []byte
+	MAC  []byte
 }
 
 // AccessMonths is for how many months a row of the access log is kept.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,7 +34,8 @@ type fileLine struct {
 
 // fileRow holds the columns of a row.
 type fileRow struct {
-	Salt    string       `json:"salt"` // base64
+	Salt    []byte       `json:"salt"` // base64, as the MAC
+	MAC     []byte       `json:"mac"`
 	ID      uuid.UUID    `json:"id"`
 	At      time.Time    `json:"at"`
 	Tenant  string       `json:"tenant"`
@@ -157,7 +157,7 @@ func (e *accessExport) writeRow(ctx context.Context, a *LoggedAccess) error {
 		return nil
 	}
 	line := fileLine{Leaf: &a.Leaf, Row: &fileRow{
-		Salt: base64.StdEncoding.EncodeToString(a.Salt), ID: a.ID, At: a.At.UTC(), Tenant: a.Tenant, Role: a.Role, Subject: a.Subject, Action: a.Action,
+		Salt: a.Salt, MAC: a.MAC, ID: a.ID, At: a.At.UTC(), Tenant: a.Tenant, Role: a.Role, Subject: a.Subject, Action: a.Action,
 		Mission: a.Mission, Agent: a.Agent, Object: a.Object, Why: a.Why,
 	}}
 	reader := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
@@ -254,16 +254,12 @@ func (f *AccessFile) add(line *fileLine, first bool) error {
 
 func (f *AccessFile) addRow(line *fileLine) error {
 	r := line.Row
-	salt, err := base64.StdEncoding.DecodeString(r.Salt)
-	if err != nil {
-		return errors.New("the row's salt is no base64")
-	}
 	if n := len(f.rows); n > 0 && f.rows[n-1].Leaf > *line.Leaf {
 		return fmt.Errorf("row %d comes after row %d", *line.Leaf, f.rows[n-1].Leaf)
 	}
-	f.rows = append(f.rows, LoggedAccess{Leaf: *line.Leaf, Salt: salt, Access: Access{
+	f.rows = append(f.rows, LoggedAccess{Leaf: *line.Leaf, Access: Access{
 		ID: r.ID, At: r.At, Tenant: r.Tenant, Role: r.Role, Subject: r.Subject, Action: r.Action,
-		Mission: r.Mission, Agent: r.Agent, Object: r.Object, Why: r.Why,
+		Mission: r.Mission, Agent: r.Agent, Object: r.Object, Why: r.Why, Salt: r.Salt, MAC: r.MAC,
 	}})
 	f.proofs = append(f.proofs, line.Proof)
 	return nil

@@ -223,8 +223,8 @@ func logged() session.LoggedAccess {
 		Access: session.Access{
 			ID: uuid.MustParse("01a212f5-db89-7731-9181-9f0d1c77a56c"), At: start, Tenant: "acme", Role: session.Operator,
 			Action: session.AccessTrackRead, Agent: "a", Why: "w",
+			Salt: bytes.Repeat([]byte{7}, session.AccessSaltSize), MAC: bytes.Repeat([]byte{8}, session.AccessMACSize),
 		},
-		Salt: bytes.Repeat([]byte{7}, session.AccessSaltSize),
 	}
 }
 
@@ -244,6 +244,7 @@ func TestLeafHash(t *testing.T) {
 		"mission": func(a *session.LoggedAccess) { a.Mission[0]++ }, "agent": func(a *session.LoggedAccess) { a.Agent = "" },
 		"object": func(a *session.LoggedAccess) { a.Object[0]++ }, "why": func(a *session.LoggedAccess) { a.Why = "" },
 		"salt":    func(a *session.LoggedAccess) { a.Salt[0]++ },
+		"mac":     func(a *session.LoggedAccess) { a.MAC[0]++ },
 		"no salt": func(a *session.LoggedAccess) { a.Salt = nil },
 		"bounds":  func(a *session.LoggedAccess) { a.Agent, a.Why = "", "aw" },
 	} {
@@ -260,7 +261,7 @@ func TestLeafHash(t *testing.T) {
 // was ever signed look edited.
 func TestLeafHashForm(t *testing.T) {
 	a := logged()
-	const want = "R620GNFR+x0ORXfOqLhIy55Ey7hrZHc3veuAmXguR9E="
+	const want = "bXSMF1fdVzpUnzUxob7aHX882HhAto3EZ156duArmOw="
 	if got := a.LeafHash().String(); got != want {
 		t.Errorf("leaf %s, want %s", got, want)
 	}
@@ -314,7 +315,7 @@ func TestCheckpointForgery(t *testing.T) {
 func sign(t *testing.T, signer *session.AccessSigner) string {
 	t.Helper()
 	g := &growing{rows: []session.LoggedAccess{logged()}}
-	if _, err := session.GrowAccessTree(t.Context(), g, signer); err != nil {
+	if _, _, err := session.GrowAccessTree(t.Context(), g, signer); err != nil {
 		t.Fatal(err)
 	}
 	return g.signed

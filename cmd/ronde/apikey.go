@@ -180,11 +180,14 @@ func (cmd apikeyRevoke) Run(ctx context.Context, c configs.Config, s streams) er
 	return err
 }
 
-// withStore lends the configured store to do.
+// withStore lends the configured store to do, and signs what do records.
 func withStore(ctx context.Context, c configs.Config, do func(session.Store) error) error {
 	store, err := openStore(ctx, c, time.Now)
 	if err != nil {
 		return err
 	}
-	return errors.Join(do(store), store.Close())
+	recorder := &commandStore{Store: store, config: c}
+	err = do(recorder)
+	recorder.sign(ctx)
+	return errors.Join(err, store.Close())
 }
