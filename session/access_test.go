@@ -371,3 +371,43 @@ func FuzzSplitCheckpoints(f *testing.F) {
 		}
 	})
 }
+
+// TestAccessKey: the MAC depends on every column but the time, which the store sets,
+// and on the root secret.
+func TestAccessKey(t *testing.T) {
+	keyOf := func(root session.RootSecret) session.AccessKey {
+		t.Helper()
+		key, err := session.NewAccessKey(root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	key := keyOf(session.NewRootSecret())
+	for what, change := range map[string]func(a *session.Access){
+		"id": func(a *session.Access) { a.ID[15]++ }, "tenant": func(a *session.Access) { a.Tenant = "acm" },
+		"role": func(a *session.Access) { a.Role = "" }, "subject": func(a *session.Access) { a.Subject[0]++ },
+		"action": func(a *session.Access) { a.Action = session.AccessLiveOpen }, "mission": func(a *session.Access) { a.Mission[0]++ },
+		"agent": func(a *session.Access) { a.Agent = "" }, "object": func(a *session.Access) { a.Object[0]++ },
+		"why": func(a *session.Access) { a.Why = "" }, "salt": func(a *session.Access) { a.Salt[0]++ },
+		"bounds": func(a *session.Access) { a.Agent, a.Why = "", "aw" }, "mac": func(a *session.Access) { a.MAC[0]++ },
+		"no mac": func(a *session.Access) { a.MAC = nil }, "half a mac": func(a *session.Access) { a.MAC = a.MAC[:8] },
+	} {
+		a := logged().Access
+		key.Authenticate(&a)
+		if len(a.Salt) != session.AccessSaltSize || len(a.MAC) != session.AccessMACSize || a.ID != logged().ID {
+			t.Fatalf("authenticated %+v", a)
+		}
+		a.At = a.At.Add(time.Hour)
+		if !key.Authentic(&a) || keyOf(session.NewRootSecret()).Authentic(&a) {
+			t.Error("a row is not authentic under its key, or is so under another")
+		}
+		change(&a)
+		if key.Authentic(&a) {
+			t.Errorf("a row is authentic with another %s", what)
+		}
+	}
+	if _, err := session.NewAccessKey(session.RootSecret{}); err == nil {
+		t.Error("there is a key without a root secret")
+	}
+}
