@@ -25,6 +25,11 @@ type Access struct {
 	Agent   string       `json:"agent"`   // Service.Pseudonym of the agent concerned or acting; "": none
 	Object  uuid.UUID    `json:"object"`  // the link, hold or API key concerned; zero: none
 	Why     string       `json:"why"`     // the reason given, where one is required
+
+	// Set by AccessKey.Authenticate, and not read with AccessLog:
+
+	Salt []byte `json:"salt"`
+	MAC  []byte `json:"mac"`
 }
 
 // AccessMonths is for how many months a row of the access log is kept.

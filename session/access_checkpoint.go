@@ -33,11 +33,13 @@ type StoredCheckpoint struct {
 // installation's keyring ends it.
 const accessOrigin = "ronde-access-log/"
 
-// AccessVerifier opens checkpoints of one installation.
+// AccessVerifier opens checkpoints of one installation and, if it was made from the
+// root secret, tells rows that a node made from others.
 type AccessVerifier struct {
 	origin string
 	key    string
 	known  note.Verifiers
+	rows   *AccessKey // nil: the public key alone is known
 }
 
 // AccessSigner signs checkpoints, and opens them.
@@ -63,6 +65,11 @@ func NewAccessSigner(root RootSecret, keyring uuid.UUID) (*AccessSigner, error) 
 	if err != nil {
 		return nil, err
 	}
+	rows, err := NewAccessKey(root)
+	if err != nil {
+		return nil, err
+	}
+	v.rows = &rows
 	// Package note takes a private key in its text form alone: name, hash of the
 	// key, algorithm 1 with the seed.
 	hash := strings.Split(public, "+")[1]

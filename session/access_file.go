@@ -26,14 +26,8 @@ type fileLine struct {
 
 	Leaf  *int64      `json:"leaf,omitempty"`
 	Hash  *tlog.Hash  `json:"hash,omitempty"` // of the leaf
-	Row   *fileRow    `json:"row,omitempty"`
+	Row   *Access     `json:"row,omitempty"`
 	Proof []tlog.Hash `json:"proof,omitempty"` // from the leaf up to the root that the checkpoint signs
-}
-
-// fileRow holds the columns of a row.
-type fileRow struct {
-	Salt []byte `json:"salt"`
-	Access
 }
 
 // ExportAccessLog writes the access log to w as JSON lines that ronde audit verify
@@ -158,8 +152,9 @@ func (e *accessExport) writePart(ctx context.Context, page []LoggedAccess) error
 
 // writeRow completes a line with a row, and writes it.
 func (e *accessExport) writeRow(a *LoggedAccess, line fileLine) error {
-	line.Leaf, line.Row = &a.Leaf, &fileRow{a.Salt, a.Access}
-	line.Row.At = a.At.UTC()
+	row := a.Access
+	row.At = a.At.UTC()
+	line.Leaf, line.Row = &a.Leaf, &row
 	e.rows++
 	return e.lines.Encode(line)
 }
@@ -236,7 +231,7 @@ func (f *AccessFile) addRow(line *fileLine) error {
 	if n := len(f.rows); n > 0 && f.rows[n-1].Leaf > *line.Leaf {
 		return fmt.Errorf("row %d comes after row %d", *line.Leaf, f.rows[n-1].Leaf)
 	}
-	f.rows = append(f.rows, LoggedAccess{Leaf: *line.Leaf, Salt: line.Row.Salt, Access: line.Row.Access})
+	f.rows = append(f.rows, LoggedAccess{Leaf: *line.Leaf, Access: *line.Row})
 	f.proofs = append(f.proofs, line.Proof)
 	return nil
 }

@@ -49,7 +49,7 @@ func (f *AccessFile) Verify(ctx context.Context, v *AccessVerifier, outside []Na
 	if f.Tenant == "" {
 		return VerifyAccessLog(ctx, f, v, outside, now)
 	}
-	c := &verification{source: f, verifier: v, now: now, report: &AccessReport{}}
+	c := &verification{source: f, verifier: v, now: now, report: &AccessReport{Authenticated: v.rows != nil}}
 	if err := c.readCheckpoints(ctx, outside); err != nil {
 		return nil, err
 	}
@@ -84,5 +84,7 @@ func (c *verification) proveRow(row *LoggedAccess, proof tlog.RecordProof, signe
 		c.found(FaultEdited, leaf, leaf, "edited: it is not of tenant %s", tenant)
 	case tlog.CheckRecord(proof, signed.Size, signed.Root, leaf, row.LeafHash()) != nil:
 		c.found(FaultEdited, leaf, leaf, "edited, or its proof was: it is not what the checkpoint signed there")
+	default:
+		c.judgeRow(row)
 	}
 }

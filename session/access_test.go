@@ -216,8 +216,8 @@ func logged() session.LoggedAccess {
 		Access: session.Access{
 			ID: uuid.MustParse("01a212f5-db89-7731-9181-9f0d1c77a56c"), At: start, Tenant: "acme", Role: session.Operator,
 			Action: session.AccessTrackRead, Agent: "a", Why: "w",
+			Salt: bytes.Repeat([]byte{7}, session.AccessSaltSize), MAC: bytes.Repeat([]byte{8}, session.AccessMACSize),
 		},
-		Salt: bytes.Repeat([]byte{7}, session.AccessSaltSize),
 	}
 }
 
@@ -237,6 +237,7 @@ func TestLeafHash(t *testing.T) {
 		"mission": func(a *session.LoggedAccess) { a.Mission[0]++ }, "agent": func(a *session.LoggedAccess) { a.Agent = "" },
 		"object": func(a *session.LoggedAccess) { a.Object[0]++ }, "why": func(a *session.LoggedAccess) { a.Why = "" },
 		"salt":    func(a *session.LoggedAccess) { a.Salt[0]++ },
+		"mac":     func(a *session.LoggedAccess) { a.MAC[0]++ },
 		"no salt": func(a *session.LoggedAccess) { a.Salt = nil },
 		"bounds":  func(a *session.LoggedAccess) { a.Agent, a.Why = "", "aw" },
 	} {
@@ -253,7 +254,7 @@ func TestLeafHash(t *testing.T) {
 // was ever signed look edited.
 func TestLeafHashForm(t *testing.T) {
 	a := logged()
-	const want = "R620GNFR+x0ORXfOqLhIy55Ey7hrZHc3veuAmXguR9E="
+	const want = "bXSMF1fdVzpUnzUxob7aHX882HhAto3EZ156duArmOw="
 	if got := a.LeafHash().String(); got != want {
 		t.Errorf("leaf %s, want %s", got, want)
 	}
@@ -337,7 +338,7 @@ func TestCheckpointForgery(t *testing.T) {
 func sign(t *testing.T, signer *session.AccessSigner) string {
 	t.Helper()
 	g := &growing{rows: []session.LoggedAccess{logged()}}
-	if _, err := session.GrowAccessTree(t.Context(), g, signer); err != nil {
+	if _, _, err := session.GrowAccessTree(t.Context(), g, signer); err != nil {
 		t.Fatal(err)
 	}
 	return g.signed
@@ -392,4 +393,44 @@ func FuzzSplitCheckpoints(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestAccessKey: the MAC depends on every column but the time, which the store sets,
+// and on the root secret.
+func TestAccessKey(t *testing.T) {
+	keyOf := func(root session.RootSecret) session.AccessKey {
+		t.Helper()
+		key, err := session.NewAccessKey(root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	key := keyOf(session.NewRootSecret())
+	for what, change := range map[string]func(a *session.Access){
+		"id": func(a *session.Access) { a.ID[15]++ }, "tenant": func(a *session.Access) { a.Tenant = "acm" },
+		"role": func(a *session.Access) { a.Role = "" }, "subject": func(a *session.Access) { a.Subject[0]++ },
+		"action": func(a *session.Access) { a.Action = session.AccessLiveOpen }, "mission": func(a *session.Access) { a.Mission[0]++ },
+		"agent": func(a *session.Access) { a.Agent = "" }, "object": func(a *session.Access) { a.Object[0]++ },
+		"why": func(a *session.Access) { a.Why = "" }, "salt": func(a *session.Access) { a.Salt[0]++ },
+		"bounds": func(a *session.Access) { a.Agent, a.Why = "", "aw" }, "mac": func(a *session.Access) { a.MAC[0]++ },
+		"no mac": func(a *session.Access) { a.MAC = nil }, "half a mac": func(a *session.Access) { a.MAC = a.MAC[:8] },
+	} {
+		a := logged().Access
+		key.Authenticate(&a)
+		if len(a.Salt) != session.AccessSaltSize || len(a.MAC) != session.AccessMACSize || a.ID != logged().ID {
+			t.Fatalf("authenticated %+v", a)
+		}
+		a.At = a.At.Add(time.Hour)
+		if !key.Authentic(&a) || keyOf(session.NewRootSecret()).Authentic(&a) {
+			t.Error("a row is not authentic under its key, or is so under another")
+		}
+		change(&a)
+		if key.Authentic(&a) {
+			t.Errorf("a row is authentic with another %s", what)
+		}
+	}
+	if _, err := session.NewAccessKey(session.RootSecret{}); err == nil {
+		t.Error("there is a key without a root secret")
+	}
 }

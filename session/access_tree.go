@@ -17,7 +17,6 @@ import (
 type LoggedAccess struct {
 	Access
 	Leaf int64 // its number in the tree, from 0
-	Salt []byte
 	// Damaged says what of the row cannot be what Ronde wrote; "": nothing.
 	Damaged string
 }
@@ -25,21 +24,26 @@ type LoggedAccess struct {
 // accessForm is the first byte of the form of a row that leaves are made of.
 const accessForm = 1
 
-// LeafHash returns the hash of the row's leaf: RecordHash(SHA-256(salt | form)),
-// where form is a version and then every column after its length. Without the
-// salt nobody who has the hash can try out which row it may be of.
+// LeafHash returns the hash of the row's leaf: RecordHash(SHA-256(form)), where
+// form is a version and then every column after its length. Without the salt
+// nobody who has the hash can try out which row it may be of.
 func (a *LoggedAccess) LeafHash() tlog.Hash {
-	b := appendBound(nil, string(a.Salt))
-	b = append(b, accessForm)
-	b = appendBound(b, string(a.ID[:]))
+	b := a.appendSaid([]byte{accessForm})
 	b = appendBound(b, string(binary.BigEndian.AppendUint64(nil, uint64(a.At.UnixMicro()))))
+	b = appendBound(b, string(a.MAC))
+	sum := sha256.Sum256(b)
+	return tlog.RecordHash(sum[:])
+}
+
+// appendSaid appends what the row says, all but its time and MAC, each column
+// after its length.
+func (a *Access) appendSaid(b []byte) []byte {
 	for _, text := range []string{
-		a.Tenant, string(a.Role), string(a.Subject[:]), string(a.Action), string(a.Mission[:]), a.Agent, string(a.Object[:]), a.Why,
+		string(a.Salt), string(a.ID[:]), a.Tenant, string(a.Role), string(a.Subject[:]), string(a.Action), string(a.Mission[:]), a.Agent, string(a.Object[:]), a.Why,
 	} {
 		b = appendBound(b, text)
 	}
-	sum := sha256.Sum256(b)
-	return tlog.RecordHash(sum[:])
+	return b
 }
 
 // AccessGrowth is one step by which the tree over the access log grows.
@@ -75,11 +79,32 @@ const accessAtOnce = 5_000
 
 // GrowAccessTree gives every committed row of the access log its leaf, in order
 // and without a gap, and signs what the tree comes to. It returns how many rows
-// got one. It is safe on all nodes at once: of several, one has an effect.
-func GrowAccessTree(ctx context.Context, store Store, signer *AccessSigner) (int, error) {
-	return repeated(func(ctx context.Context, limit int) (int, error) {
-		return store.GrowAccessTree(ctx, limit, signer.grow)
+// got one, and how many of them are forged: no node made them. They get theirs all
+// the same, so that they cannot vanish again. It is safe on all nodes at once: of
+// several, one has an effect.
+func GrowAccessTree(ctx context.Context, store Store, signer *AccessSigner) (grown, forged int, err error) {
+	grown, err = repeated(func(ctx context.Context, limit int) (int, error) {
+		strange := 0
+		n, err := store.GrowAccessTree(ctx, limit, func(g *AccessGrowth) error {
+			strange = signer.strange(g.Rows)
+			return signer.grow(g)
+		})
+		if err == nil {
+			forged += strange
+		}
+		return n, err
 	}, accessAtOnce)(ctx)
+	return grown, forged, err
+}
+
+// strange returns how many rows the installation did not make.
+func (s *AccessSigner) strange(rows []LoggedAccess) (n int) {
+	for i := range rows {
+		if !s.rows.Authentic(&rows[i].Access) {
+			n++
+		}
+	}
+	return n
 }
 
 var errTreeChanged = errors.New("the stored tree of the access log is not that of its last checkpoint, and nothing is signed on top of it: run ronde audit verify")

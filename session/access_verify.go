@@ -65,6 +65,12 @@ const (
 	FaultRewritten  AccessFault = "rewritten"         // the tree is another than the one that was signed
 	FaultHash       AccessFault = "hash_altered"      // a stored hash is not that of what lies below it, or gone
 	FaultForged     AccessFault = "checkpoint_forged" // the installation did not sign it
+
+	FaultRowForged         AccessFault = "row_forged"         // the installation did not make it
+	FaultBackdated         AccessFault = "row_backdated"      // it says an earlier time than rows before it
+	FaultPostdated         AccessFault = "row_postdated"      // it says a later time than that at which it was signed
+	FaultCheckpointMissing AccessFault = "checkpoint_missing" // from the database, which should have it
+	FaultEmptied           AccessFault = "emptied"            // there is no log, and much to be recorded
 )
 
 // AccessFinding is one thing that is wrong.
@@ -81,7 +87,10 @@ type AccessReport struct {
 	Purged      int64            // the first so many went after their time
 	Checkpoints int              // that the tree agrees with
 	Newest      AccessCheckpoint // the zero AccessCheckpoint: none
-	Findings    []AccessFinding  // none: the log is what was recorded
+	// Authenticated says whether it was checked that the installation made the rows:
+	// it takes the root secret.
+	Authenticated bool
+	Findings      []AccessFinding // none: the log is what was recorded
 }
 
 // verification is one in progress. All rows of the log pass through, but of each
@@ -96,6 +105,11 @@ type verification struct {
 	inside int64              // the size of the newest one in the database
 	size   int64              // of the newest one of all: what the log must hold
 	leaves []leafState        // one a row, up to size
+
+	inDatabase map[int64]bool // sizes of the genuine checkpoints there
+	replaced   bool           // others there are not genuine
+	covering   int            // of signed: the first that covers the row that is looked at
+	latest     time.Time      // that a row said which was looked at
 
 	// Set by index:
 
@@ -121,7 +135,7 @@ const atOnce = 5_000
 //
 // The error is that of reading; what is wrong with the log is in the report.
 func VerifyAccessLog(ctx context.Context, source AccessSource, v *AccessVerifier, outside []NamedCheckpoint, now time.Time) (*AccessReport, error) {
-	c := &verification{source: source, verifier: v, now: now, report: &AccessReport{}}
+	c := &verification{source: source, verifier: v, now: now, report: &AccessReport{Authenticated: v.rows != nil}}
 	for _, step := range []func(context.Context) error{
 		func(ctx context.Context) error { return c.readCheckpoints(ctx, outside) },
 		c.readHashes, c.readRows, c.readBeyond,
@@ -170,6 +184,11 @@ func (c *verification) readCheckpoints(ctx context.Context, outside []NamedCheck
 	for _, s := range c.signed {
 		c.inside = max(c.inside, s.Size)
 	}
+	c.inDatabase = make(map[int64]bool, len(c.signed))
+	for _, s := range c.signed {
+		c.inDatabase[s.Size] = true
+	}
+	c.replaced = len(c.report.Findings) > 0
 	for _, o := range outside {
 		add(o.Name, o.Text)
 	}
@@ -220,6 +239,9 @@ func (c *verification) readRows(ctx context.Context) error {
 		}
 		c.report.Rows++
 		l.present, l.computed, l.damaged = true, row.LeafHash(), row.Damaged
+		if l.computed == l.stored && l.damaged == "" {
+			c.judgeRow(row)
+		}
 		return true
 	})
 }

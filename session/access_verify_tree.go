@@ -87,12 +87,14 @@ func (c *verification) findChanges(ctx context.Context, end int64) error {
 				c.found(FaultRewritten, before, s.Size-1, "not what the checkpoint of %s signed: that part of the log was rewritten", c.when(s))
 			}
 			c.nameChanges(proven, end)
+			c.findLost(proven)
 			return nil
 		}
 		c.nameChanges(proven, min(end, s.Size))
 		t, proven = next, s.Size
 		c.report.Checkpoints++
 	}
+	c.findLost(min(proven, end))
 	if _, exported := c.source.(*AccessFile); exported {
 		return nil // it holds the hashes of leaves alone
 	}

@@ -79,7 +79,7 @@ func ColumnClasses() map[string]Class {
 		ClassAcknowledgement: {"acknowledgements": {"tenant", "agent", "version", "acknowledged_at"}},
 		ClassReceipts:        {"receipts": {"tenant", "id", "mission", "expires_at", "sealed"}},
 		ClassAccessLog: {"access_log": {
-			"id", "at", "tenant", "role", "subject", "action", "mission", "agent", "object", "why", "salt", "leaf",
+			"id", "at", "tenant", "role", "subject", "action", "mission", "agent", "object", "why", "salt", "mac", "leaf",
 		}},
 		ClassTenant: {
 			"tenants":  {"name", "created_at", "mission_months"},

@@ -63,16 +63,37 @@ func (s *Service) Ledgers(ctx context.Context, tenant, agent string, after uuid.
 	if len(missions) == 0 && after == uuid.Nil {
 		return nil, ErrNotFound
 	}
+	exports, err := s.exports(ctx, tenant, agent)
+	if err != nil {
+		return nil, err
+	}
 	ledgers := make([]Ledger, len(missions))
 	for i, m := range missions {
-		if ledgers[i], err = s.ledger(ctx, m, agent); err != nil {
+		if ledgers[i], err = s.ledger(ctx, m, agent, exports); err != nil {
 			return nil, err
 		}
 	}
 	return ledgers, nil
 }
 
-func (s *Service) ledger(ctx context.Context, m *Mission, agent string) (Ledger, error) {
+// exports returns who else exported all there is of an agent: rows of no mission,
+// which tell of every one that there was.
+func (s *Service) exports(ctx context.Context, tenant, agent string) (rows []Access, err error) {
+	filter := AccessFilter{Agent: s.Pseudonym(tenant, agent), Actions: []AccessAction{AccessAgentExport}}
+	err = pages(func(after uuid.UUID) (uuid.UUID, int, error) {
+		page, err := s.Store.AccessLog(ctx, tenant, filter, after, ledgerPage)
+		for i := range page {
+			after = page[i].ID
+			if page[i].Role != AgentRole {
+				rows = append(rows, page[i].Access)
+			}
+		}
+		return after, len(page), err
+	})
+	return rows, err
+}
+
+func (s *Service) ledger(ctx context.Context, m *Mission, agent string, exports []Access) (Ledger, error) {
 	l := Ledger{Mission: m}
 	refusals, err := s.Store.Refusals(ctx, m.Tenant, m.ID)
 	if err != nil {
@@ -109,6 +130,12 @@ func (s *Service) ledger(ctx context.Context, m *Mission, agent string) (Ledger,
 		}
 		return after, len(page), err
 	})
+	for i := range exports {
+		if !exports[i].At.Before(m.CreatedAt) {
+			seen.add(&exports[i])
+		}
+	}
+	slices.SortStableFunc(seen.reads, func(a, b Reads) int { return a.First.Compare(b.First) })
 	l.Watched, l.Reads = seen.finish(m, links), seen.reads
 	return l, err
 }

@@ -225,7 +225,8 @@ type Store interface {
 
 	// LogAccess adds rows to the access log, whichever their tenants, all of
 	// them or none, dated by the store's clock. It sets the ID of those that
-	// have none. ErrExists for an ID that is taken.
+	// have none. ErrExists for an ID that is taken. Whether a row was
+	// authenticated is not its concern: whoever verifies the log finds out.
 	LogAccess(ctx context.Context, batch []Access) error
 	// AccessLog lists the rows of a tenant that f selects in the order of their
 	// ids, which is that of time but for the drift of the nodes' clocks,

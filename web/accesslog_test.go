@@ -77,7 +77,7 @@ func TestAccessLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := session.GrowAccessTree(t.Context(), w.store, signer); err != nil {
+	if _, _, err := session.GrowAccessTree(t.Context(), w.store, signer); err != nil {
 		t.Fatal(err)
 	}
 	row = first(t, w.call("GET", "/v1/access-log?action=mission.create&mission="+id, "auditor", "").want(200, "").json()["items"])

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -125,6 +126,49 @@ func TestLedgerOfHolds(t *testing.T) {
 		"reason": "a dispute", "by": "platform", "from": again, "until": "2026-12-31T00:00:00Z", "released_at": nil,
 	})
 	wantMembers(t, "read", first(t, l["reads"]), map[string]any{"action": "archive.read", "role": "platform", "count": 1.0, "first_at": again})
+}
+
+// P35: whoever exports all there is of an agent has read each mission that there was
+// by then; an agent's own export is no reading of others.
+func TestLedgerOfExports(t *testing.T) {
+	w := newWorld(t)
+	body := `{"reference":"M-1","site":{"name":"Entrepôt","point":{"latitude":48.84,"longitude":2.41},"radius_m":80},
+		"starts_at":"2026-11-21T20:00:00+01:00","ends_at":"2026-11-22T02:00:00+01:00","agents":[{"agent":"badge-17"}]}`
+	create := func() string {
+		return w.call("POST", "/v1/missions", "platform", body).want(201, "").text("id")
+	}
+	export := func(agent, key string) { w.call("GET", "/v1/agents/"+agent+"/export", key, "").want(200, "") }
+	early := create()
+	w.clock.Advance(time.Minute)
+	exported := w.now()
+	export("badge-17", "platform")
+	w.clock.Advance(time.Minute)
+	read := w.now()
+	w.call("GET", "/v1/missions/"+early+"/report", "operator", "").want(200, "")
+	export("badge-17", w.agentToken(early))
+	export(w.agentOf(w.mission()), "platform")
+	late := create()
+	w.clock.Advance(time.Minute)
+	export("badge-17", "platform")
+
+	items, _ := w.ledger("badge-17", "operator", "")
+	row := func(action, role string, count float64, from, to string) map[string]any {
+		return map[string]any{"action": action, "role": role, "count": count, "first_at": from, "last_at": to}
+	}
+	for id, want := range map[string][]map[string]any{
+		late:  {row("agent.export", "platform", 1, w.now(), w.now())},
+		early: {row("agent.export", "platform", 2, exported, w.now()), row("report.read", "operator", 1, read, read)},
+	} {
+		i := slices.IndexFunc(items, func(item any) bool { return item.(map[string]any)["mission"].(map[string]any)["id"] == id })
+		reads := items[i].(map[string]any)["reads"].([]any)
+		if len(reads) != len(want) {
+			t.Errorf("reads %v, want %v", reads, want)
+			continue
+		}
+		for n := range want {
+			wantMembers(t, "read", reads[n], want[n])
+		}
+	}
 }
 
 // I8: the ledger of another agent, of another tenant's and of nobody look the

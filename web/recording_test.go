@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -134,7 +135,7 @@ func (w *world) checkRow(route *web.Route, row *session.Access, s sample, a *ans
 	if agent != "" {
 		want.Agent = w.service.Pseudonym("acme", agent)
 	}
-	if *row != want {
+	if !reflect.DeepEqual(*row, want) {
 		w.t.Errorf("%s leaves the row\n%+v, want\n%+v", route.Pattern(), *row, want)
 	}
 	for _, secret := range []string{"badge", "48.8", "2.41", "Entrep", w.keys[keyOf(route)]} {

@@ -34,6 +34,7 @@ type accessKeeper struct {
 
 	pending, age, lag, leaves prometheus.Gauge
 	failures                  *prometheus.CounterVec
+	forged                    prometheus.Counter
 }
 
 // keepAccessLog starts the keeper, which runs until the app stops.
@@ -88,7 +89,10 @@ func (k *accessKeeper) measure(registry prometheus.Registerer) {
 	k.failures = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ronde_access_log_failures_total", Help: "Attempts that failed: to let the tree of the access log grow (tree), or to write a checkpoint outside the database (file).",
 	}, []string{"step"})
-	registry.MustRegister(k.failures)
+	k.forged = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "ronde_access_log_forged_rows_total", Help: "Rows that this node took into the signed tree of the access log though neither a node nor a command of this installation made them; it should be 0.",
+	})
+	registry.MustRegister(k.failures, k.forged)
 	for _, step := range []string{"tree", "file"} {
 		k.failures.WithLabelValues(step)
 	}
@@ -113,7 +117,12 @@ func (k *accessKeeper) compare(ctx context.Context) error {
 func (k *accessKeeper) step(ctx context.Context) {
 	bounded, cancel := context.WithTimeout(ctx, accessTimeout)
 	defer cancel()
-	st, err := k.grow(bounded)
+	st, forged, err := growAccessTree(bounded, k.store, k.signer)
+	if forged > 0 {
+		k.forged.Add(float64(forged))
+		k.log.Error("access_log_row_forged", "rows", forged,
+			"advice", "somebody writes to the database who is no node: ronde audit verify names the rows")
+	}
 	if err != nil && ctx.Err() != nil {
 		return // the node stops
 	}
@@ -136,15 +145,18 @@ func (k *accessKeeper) step(ctx context.Context) {
 	k.keep(st)
 }
 
-func (k *accessKeeper) grow(ctx context.Context) (session.AccessState, error) {
-	st, err := k.store.AccessState(ctx)
+// growAccessTree lets the tree grow by what waits for a leaf, and returns how the log stands then. Forged is how many of
+// the rows that it took in no node made.
+func growAccessTree(ctx context.Context, store session.Store, signer *session.AccessSigner) (st session.AccessState, forged int, err error) {
+	st, err = store.AccessState(ctx)
 	if err != nil || st.Pending.IsZero() {
-		return st, err
+		return st, 0, err
 	}
-	if _, err := session.GrowAccessTree(ctx, k.store, k.signer); err != nil {
-		return st, err
+	if _, forged, err = session.GrowAccessTree(ctx, store, signer); err != nil {
+		return st, forged, err
 	}
-	return k.store.AccessState(ctx)
+	st, err = store.AccessState(ctx)
+	return st, forged, err
 }
 
 // keep writes the newest checkpoint to the folder, unless it is there. The database has it in any case.

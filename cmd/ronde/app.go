@@ -93,6 +93,11 @@ func (a *app) start(ctx context.Context) (err error) {
 	}
 	a.onStop("bus", func(context.Context) error { return bus.Close() })
 
+	rows, err := session.NewAccessKey(root)
+	if err != nil {
+		return err
+	}
+	store = rows.Store(store)
 	a.service = &session.Service{
 		Store:  store,
 		Sealer: session.NewSealer(root, ring),

@@ -44,14 +44,29 @@ type auditVerify struct {
 
 // Help is the longer text of ronde audit verify --help.
 func (auditVerify) Help() string {
-	return `No server needs to run; it may. The exit code is 1 if anything was edited, removed, put elsewhere, truncated, rolled
-back, signed by somebody else, or altered among the hashes; each is named by the number of its row.
+	return `No server needs to run; it may. The exit code is 1 if anything is found; each finding names the number of its row.
+
+What is found, whoever did it in the database:
+  a signed row that was edited, removed, moved or doubled; the end cut off; a hash or a checkpoint that was altered
+  a row that no node or command of this installation made (row_forged), also one added before it was signed
+  a row dated before rows that came earlier (row_backdated), or after it was signed (row_postdated), by over five minutes
+  an older copy of the database, a log that was written anew, and a checkpoint that the database lost: these three only
+  by checkpoints kept outside it, which is why --checkpoints should lie where who runs the database cannot write
+  a log that is empty although there are missions (emptied)
+
+What cannot be found:
+  a row that was removed before it was signed: less than a second after it was recorded while a node runs; what a
+  command records is signed before it exits, but before an installation's first start there is no key to sign with
+  that the newest rows are gone if every checkpoint over them is gone too, inside the database and outside
+  what somebody does who has the root secret: they can make rows, and sign
+  what was never recorded: the position that somebody read in the memory of a node, or in a database and its keys
 
 Rows go after twelve months and leave their hashes behind: the proofs of what is younger stay whole, and a row that went
-too early is found.
+too early is found. That a row made by Ronde is put back after it was purged is found by its date alone.
 
 With --file nothing but the file is read, and what --checkpoint names. A tenant's part proves of each row that it is
-what was recorded, at its place; that none was left out, only the whole log proves.
+what was recorded, at its place; that none was left out, only the whole log proves. With --key instead of the root
+secret, which only the installation has, it cannot be checked who made a row; the answer says so.
 
 Examples:
 
@@ -109,11 +124,7 @@ func (cmd auditVerify) verifyStore(ctx context.Context, c configs.Config, store 
 	if err != nil {
 		return nil, err
 	}
-	now, err := store.Now(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return session.VerifyAccessLog(ctx, store, v, outside, now)
+	return session.VerifyStoredLog(ctx, store, v, outside)
 }
 
 func (cmd auditVerify) verifyFile(ctx context.Context, c configs.Config, outside []session.NamedCheckpoint) (*session.AccessReport, error) {
@@ -195,12 +206,13 @@ type verifyReport struct {
 	Outside     int                     `json:"outside"`
 	Size        int64                   `json:"size"`
 	SignedAt    *time.Time              `json:"signed_at"`
+	MACsChecked bool                    `json:"macs_checked"`
 	Findings    []session.AccessFinding `json:"findings"`
 }
 
 func (cmd auditVerify) print(s streams, r *session.AccessReport, outside int) error {
 	if cmd.JSON {
-		v := verifyReport{len(r.Findings) == 0, r.Rows, r.Purged, r.Checkpoints, outside, r.Newest.Size, nil, r.Findings}
+		v := verifyReport{len(r.Findings) == 0, r.Rows, r.Purged, r.Checkpoints, outside, r.Newest.Size, nil, r.Authenticated, r.Findings}
 		if v.Findings == nil {
 			v.Findings = []session.AccessFinding{}
 		}
@@ -210,7 +222,7 @@ func (cmd auditVerify) print(s streams, r *session.AccessReport, outside int) er
 		return s.printJSON(v)
 	}
 	for _, f := range r.Findings {
-		if _, err := fmt.Fprintf(s.out, "%-17s  %s\n", f.Fault, f.Text); err != nil {
+		if _, err := fmt.Fprintf(s.out, "%-18s  %s\n", f.Fault, f.Text); err != nil {
 			return err
 		}
 	}
@@ -223,6 +235,9 @@ func (cmd auditVerify) print(s streams, r *session.AccessReport, outside int) er
 	}
 	if outside == 0 {
 		text += "; no checkpoint was given that is kept outside: that an older copy was put back would not be seen"
+	}
+	if !r.Authenticated {
+		text += "; the MACs of the rows were not checked, because that takes the root secret: a row that no node made would not be seen"
 	}
 	_, err := fmt.Fprintln(s.out, text)
 	return err

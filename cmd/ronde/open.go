@@ -66,7 +66,10 @@ func withStore(ctx context.Context, c configs.Config, do func(session.Store) err
 	if err != nil {
 		return err
 	}
-	return errors.Join(do(store), store.Close())
+	recorder := &commandStore{Store: store, config: c}
+	err = do(recorder)
+	recorder.sign(ctx)
+	return errors.Join(err, store.Close())
 }
 
 // withKeyring lends do the configured store and the keyring that seals what is in it.

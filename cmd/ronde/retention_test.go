@@ -72,7 +72,7 @@ func (p *past) mission(retention int) *session.Mission {
 	check(p.t, p.service.Store.Append(ctx, []*session.Submission{s}))
 	ended, err := p.service.Do(ctx, staff, m.ID, session.Command{Action: session.End})
 	check(p.t, err)
-	_, err = session.GrowAccessTree(ctx, p.service.Store, p.signer) // as a node does within a second
+	_, _, err = session.GrowAccessTree(ctx, p.service.Store, p.signer) // as a node does within a second
 	check(p.t, err)
 	return ended
 }

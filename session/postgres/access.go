@@ -13,8 +13,8 @@ import (
 )
 
 // putAccess adds rows to the access log; the database dates them.
-const putAccess = `INSERT INTO access_log (id, tenant, role, subject, action, mission, agent, object, why, salt)
-	SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::uuid[], $7::text[], $8::uuid[], $9::text[], $10::bytea[])`
+const putAccess = `INSERT INTO access_log (id, tenant, role, subject, action, mission, agent, object, why, salt, mac)
+	SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::uuid[], $7::text[], $8::uuid[], $9::text[], $10::bytea[], $11::bytea[])`
 
 // accessColumns are those of a session.Access, in the order of intoAccess.
 const accessColumns = "id, at, tenant, role, subject, action, mission, agent, object, why"
@@ -30,14 +30,15 @@ func (s *Store) LogAccess(ctx context.Context, batch []session.Access) error {
 	return storeError(err)
 }
 
-// accessArguments returns the arguments of putAccess, and sets missing ids.
+// accessArguments returns the arguments of putAccess, and sets missing ids. A row
+// that nobody authenticated gets a salt all the same.
 func accessArguments(batch []session.Access) []any {
 	n := len(batch)
 	salts := make([]byte, n*session.AccessSaltSize)
 	_, _ = rand.Read(salts) // never fails: it aborts the process instead
 	var ids, subjects, missions, objects = make([]uuid.UUID, n), make([]uuid.UUID, n), make([]uuid.UUID, n), make([]uuid.UUID, n)
 	var tenants, roles, actions, agents, whys = make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	salt := make([][]byte, n)
+	salt, macs := make([][]byte, n), make([][]byte, n)
 	for i := range batch {
 		a := &batch[i]
 		if a.ID == uuid.Nil {
@@ -45,9 +46,15 @@ func accessArguments(batch []session.Access) []any {
 		}
 		ids[i], subjects[i], missions[i], objects[i] = a.ID, a.Subject, a.Mission, a.Object
 		tenants[i], roles[i], actions[i], agents[i], whys[i] = a.Tenant, string(a.Role), string(a.Action), a.Agent, a.Why
-		salt[i] = salts[i*session.AccessSaltSize:][:session.AccessSaltSize]
+		salt[i], macs[i] = a.Salt, a.MAC
+		if salt[i] == nil {
+			salt[i] = salts[i*session.AccessSaltSize:][:session.AccessSaltSize]
+		}
+		if macs[i] == nil {
+			macs[i] = []byte{}
+		}
 	}
-	return []any{ids, tenants, roles, subjects, actions, missions, agents, objects, whys, salt}
+	return []any{ids, tenants, roles, subjects, actions, missions, agents, objects, whys, salt, macs}
 }
 
 // AccessLog implements session.Store.

@@ -80,11 +80,11 @@ func growTree(ctx context.Context, tx pgx.Tx, limit int, grow func(g *session.Ac
 	return len(g.Rows), err
 }
 
-const loggedColumns = accessColumns + ", salt, coalesce(leaf, -1)"
+const loggedColumns = accessColumns + ", salt, mac, coalesce(leaf, -1)"
 
 func scanLogged(row pgx.CollectableRow) (session.LoggedAccess, error) {
 	var a session.LoggedAccess
-	err := row.Scan(append(intoAccess(&a.Access), &a.Salt, &a.Leaf)...)
+	err := row.Scan(append(intoAccess(&a.Access), &a.Salt, &a.MAC, &a.Leaf)...)
 	a.At = a.At.UTC() // as exact as it is stored: what was changed must not be rounded away
 	return a, err
 }

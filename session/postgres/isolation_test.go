@@ -251,8 +251,8 @@ func TestApplicationRole(t *testing.T) {
 		}
 	}
 	// A row of the access log is dated by the database, and gets its leaf from the tree.
-	const columns, values = "(id, tenant, role, subject, action, mission, agent, object, why, salt", `
-		(gen_random_uuid(), 'acme', '', gen_random_uuid(), '', gen_random_uuid(), '', gen_random_uuid(), '', decode(repeat('00', 16), 'hex')`
+	const columns, values = "(id, tenant, role, subject, action, mission, agent, object, why, salt, mac", `
+		(gen_random_uuid(), 'acme', '', gen_random_uuid(), '', gen_random_uuid(), '', gen_random_uuid(), '', decode(repeat('00', 16), 'hex'), ''`
 	for more, value := range map[string]string{"": "", ", at": ", now()", ", leaf": ", 0"} {
 		_, err := conn.Exec(t.Context(), "INSERT INTO access_log "+columns+more+") VALUES "+values+value+")")
 		if (more == "") != (err == nil) || err != nil && codeOf(err) != denied {

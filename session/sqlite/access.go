@@ -23,15 +23,18 @@ func (s *Store) LogAccess(ctx context.Context, batch []session.Access) error {
 }
 
 func (t *tx) logAccess(batch []session.Access) error {
-	var salt [session.AccessSaltSize]byte
 	for i := range batch {
 		a := &batch[i]
 		if a.ID == uuid.Nil {
 			a.ID = session.NewID()
 		}
-		_, _ = rand.Read(salt[:]) // never fails: it aborts the process instead
-		_, err := t.exec("INSERT INTO access_log ("+accessColumns+", salt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			a.ID, t.now, a.Tenant, string(a.Role), a.Subject, string(a.Action), a.Mission, a.Agent, a.Object, a.Why, salt[:])
+		salt, mac := a.Salt, a.MAC
+		if salt == nil { // of a row that nobody authenticated
+			salt, mac = make([]byte, session.AccessSaltSize), []byte{}
+			_, _ = rand.Read(salt) // never fails: it aborts the process instead
+		}
+		_, err := t.exec("INSERT INTO access_log ("+accessColumns+", salt, mac) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			a.ID, t.now, a.Tenant, string(a.Role), a.Subject, string(a.Action), a.Mission, a.Agent, a.Object, a.Why, salt, mac)
 		if err != nil {
 			return err
 		}

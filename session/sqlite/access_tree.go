@@ -99,7 +99,7 @@ func readLogged(q queryer, where string, args ...any) (rows []session.LoggedAcce
 	err = q.each(func(row *sql.Rows) error {
 		var a session.LoggedAccess
 		var ids [4]string
-		err := row.Scan(&ids[0], asTime{&a.At}, &a.Tenant, &a.Role, &ids[1], &a.Action, &ids[2], &a.Agent, &ids[3], &a.Why, &a.Salt, &a.Leaf)
+		err := row.Scan(&ids[0], asTime{&a.At}, &a.Tenant, &a.Role, &ids[1], &a.Action, &ids[2], &a.Agent, &ids[3], &a.Why, &a.Salt, &a.MAC, &a.Leaf)
 		for i, id := range []*uuid.UUID{&a.ID, &a.Subject, &a.Mission, &a.Object} {
 			// An id has one form: another spelling of it is a change.
 			if *id, _ = uuid.Parse(ids[i]); id.String() != ids[i] {
@@ -108,7 +108,7 @@ func readLogged(q queryer, where string, args ...any) (rows []session.LoggedAcce
 		}
 		rows = append(rows, a)
 		return err
-	}, "SELECT "+accessColumns+", salt, coalesce(leaf, -1) FROM access_log WHERE "+where, args...)
+	}, "SELECT "+accessColumns+", salt, mac, coalesce(leaf, -1) FROM access_log WHERE "+where, args...)
 	return rows, err
 }
 

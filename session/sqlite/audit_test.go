@@ -55,15 +55,20 @@ func TestKillAudit(t *testing.T) {
 func TestAnotherSpelling(t *testing.T) {
 	path := newPath(t)
 	f := open(t, path)
-	signer, err := session.NewAccessSigner(session.NewRootSecret(), session.NewID())
+	root := session.NewRootSecret()
+	signer, err := session.NewAccessSigner(root, session.NewID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := session.NewAccessKey(root)
 	if err != nil {
 		t.Fatal(err)
 	}
 	batch := []session.Access{{Tenant: "acme", Action: session.AccessTrackRead, Subject: session.NewID()}}
-	if err := f.Store.LogAccess(t.Context(), batch); err != nil {
+	if err := key.Store(f.Store).LogAccess(t.Context(), batch); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := session.GrowAccessTree(t.Context(), f.Store, signer); err != nil {
+	if _, _, err := session.GrowAccessTree(t.Context(), f.Store, signer); err != nil {
 		t.Fatal(err)
 	}
 	raw := rawDB(t, path)

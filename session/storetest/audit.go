@@ -41,6 +41,9 @@ func Audit(t *testing.T, a Auditing) {
 		{"GrowRefuses", testGrowRefuses},
 		{"GrowConcurrently", testGrowConcurrently},
 		{"Tamper", testTamper},
+		{"ForgedRows", testForgedRows},
+		{"LostCheckpoints", testLostCheckpoints},
+		{"Emptied", testEmptied},
 		{"Rollback", testRollback},
 		{"Purge", testPurge},
 		{"PurgeYoung", testPurgeYoung},
@@ -49,7 +52,8 @@ func Audit(t *testing.T, a Auditing) {
 		t.Run(test.name, func(t *testing.T) {
 			f := a.Open(t)
 			w := &auditWorld{world: newWorld(t, f.Fixture), AuditFixture: f}
-			w.signer = newSigner(t)
+			w.signer, w.key = newSigner(t)
+			w.world.Store = w.key.Store(w.world.Store)
 			test.run(w)
 		})
 	}
@@ -61,16 +65,22 @@ type auditWorld struct {
 	*world
 	AuditFixture
 	signer  *session.AccessSigner
+	key     session.AccessKey
 	outside []session.NamedCheckpoint
 }
 
-// newSigner returns that of an installation of the tests'.
-func newSigner(tb testing.TB) *session.AccessSigner {
-	signer, err := session.NewAccessSigner(session.NewRootSecret(), session.NewID())
+// newSigner returns that of an installation of the tests', and the key of its rows.
+func newSigner(tb testing.TB) (*session.AccessSigner, session.AccessKey) {
+	root := session.NewRootSecret()
+	signer, err := session.NewAccessSigner(root, session.NewID())
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return signer
+	key, err := session.NewAccessKey(root)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return signer, key
 }
 
 // record adds n rows to the log.
@@ -86,11 +96,17 @@ func (w *auditWorld) record(n int) {
 // grow gives the rows their leaves and keeps the checkpoint outside.
 func (w *auditWorld) grow(want int) {
 	w.Helper()
-	n, err := session.GrowAccessTree(w.Context(), w.world.Store, w.signer)
+	n, forged, err := session.GrowAccessTree(w.Context(), w.world.Store, w.signer)
 	w.ok(err)
-	if n != want {
-		w.Errorf("%d rows got a leaf, want %d", n, want)
+	if n != want || forged != 0 {
+		w.Errorf("%d rows got a leaf, %d of them forged; want %d and none", n, forged, want)
 	}
+	w.keepOutside()
+}
+
+// keepOutside takes the newest checkpoint out of the database.
+func (w *auditWorld) keepOutside() {
+	w.Helper()
 	st, err := w.world.Store.AccessState(w.Context())
 	w.ok(err)
 	w.outside = append(w.outside, session.NamedCheckpoint{Name: fmt.Sprintf("file %d", len(w.outside)+1), Text: st.Checkpoint})
@@ -199,7 +215,7 @@ func testGrowFails(w *auditWorld) {
 	w.record(5)
 	boom := errors.New("boom")
 	real := func(g *session.AccessGrowth) error {
-		_, err := session.GrowAccessTree(w.Context(), growOnly{Store: w.world.Store, g: g}, w.signer)
+		_, _, err := session.GrowAccessTree(w.Context(), growOnly{Store: w.world.Store, g: g}, w.signer)
 		return err
 	}
 	steps := map[string]func(g *session.AccessGrowth) error{
@@ -257,11 +273,11 @@ func testGrowRefuses(w *auditWorld) {
 	w.Exec(w.T, "CREATE TABLE kept AS SELECT * FROM access_hashes")
 	w.Exec(w.T, "UPDATE access_hashes SET hash = (SELECT hash FROM kept WHERE place = 2)")
 	w.record(1)
-	if n, err := session.GrowAccessTree(w.Context(), w.world.Store, w.signer); err == nil || n != 0 {
+	if n, _, err := session.GrowAccessTree(w.Context(), w.world.Store, w.signer); err == nil || n != 0 {
 		w.Errorf("%d rows were signed on top of altered hashes", n)
 	}
 	w.Exec(w.T, "DELETE FROM access_hashes")
-	if n, err := session.GrowAccessTree(w.Context(), w.world.Store, w.signer); err == nil || n != 0 {
+	if n, _, err := session.GrowAccessTree(w.Context(), w.world.Store, w.signer); err == nil || n != 0 {
 		w.Errorf("%d rows were signed on top of missing hashes", n)
 	}
 	w.Exec(w.T, "INSERT INTO access_hashes SELECT * FROM kept")
@@ -275,7 +291,7 @@ func testGrowConcurrently(w *auditWorld) {
 	var recorders, growers sync.WaitGroup
 	done := make(chan struct{})
 	for range nodes {
-		store := w.Again(w.T)
+		store := w.key.Store(w.Again(w.T))
 		recorders.Go(func() {
 			for range batches {
 				var batch []session.Access
@@ -289,7 +305,7 @@ func testGrowConcurrently(w *auditWorld) {
 		})
 		growers.Go(func() {
 			for {
-				if _, err := session.GrowAccessTree(w.Context(), store, w.signer); err != nil {
+				if _, _, err := session.GrowAccessTree(w.Context(), store, w.signer); err != nil {
 					w.Errorf("grow: %v", err)
 					return
 				}
@@ -304,7 +320,7 @@ func testGrowConcurrently(w *auditWorld) {
 	recorders.Wait()
 	close(done)
 	growers.Wait()
-	if _, err := session.GrowAccessTree(w.Context(), w.world.Store, w.signer); err != nil {
+	if _, _, err := session.GrowAccessTree(w.Context(), w.world.Store, w.signer); err != nil {
 		w.Error(err)
 	}
 	w.numbered(nodes * batches * size)

@@ -34,6 +34,15 @@ func (e errand) record(ctx context.Context, store session.Store) error {
 	if err != nil {
 		return err
 	}
+	root, err := session.ParseRootSecret(e.Root)
+	if err != nil {
+		return err
+	}
+	key, err := session.NewAccessKey(root)
+	if err != nil {
+		return err
+	}
+	store = key.Store(store)
 	random := mathrand.New(mathrand.NewPCG(e.Seed, 0))
 	for signed := 0; ; {
 		batch := make([]session.Access, 1+random.IntN(20))
@@ -43,7 +52,7 @@ func (e errand) record(ctx context.Context, store session.Store) error {
 		if err := store.LogAccess(ctx, batch); err != nil {
 			return err
 		}
-		if _, err := session.GrowAccessTree(ctx, store, signer); err != nil {
+		if _, _, err := session.GrowAccessTree(ctx, store, signer); err != nil {
 			return err
 		}
 		signed += len(batch)
@@ -78,7 +87,7 @@ func KillAudit(t *testing.T, k Killing) {
 		if n := w.size() - total; n < acknowledged {
 			t.Errorf("%d rows are signed, and %d were said to be", n, acknowledged)
 		}
-		grown, err := session.GrowAccessTree(w.Context(), w.world.Store, w.signer)
+		grown, _, err := session.GrowAccessTree(w.Context(), w.world.Store, w.signer)
 		w.ok(err)
 		total, pending = w.size(), pending+grown
 		w.numbered(total)

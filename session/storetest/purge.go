@@ -12,9 +12,13 @@ import (
 )
 
 // faults returns what a verification finds now, each as fault:from-to.
-func (w *auditWorld) faults() (found []string) {
+func (w *auditWorld) faults() []string {
 	w.Helper()
-	for _, f := range w.audit().Findings {
+	return faultsOf(w.audit())
+}
+
+func faultsOf(r *session.AccessReport) (found []string) {
+	for _, f := range r.Findings {
 		found = append(found, fmt.Sprintf("%s:%d-%d", f.Fault, f.From, f.To))
 	}
 	slices.Sort(found)

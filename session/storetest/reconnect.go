@@ -48,7 +48,7 @@ func testReconnects(w *auditWorld) {
 		w.Errorf("%d transactions for %d rows that came at once", transactions, viewers)
 	}
 	begun = time.Now()
-	grown, err := session.GrowAccessTree(w.Context(), w.world.Store, w.signer)
+	grown, _, err := session.GrowAccessTree(w.Context(), w.world.Store, w.signer)
 	w.ok(err)
 	if grown != viewers {
 		w.Errorf("%d rows got a leaf, want %d", grown, viewers)

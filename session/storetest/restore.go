@@ -21,8 +21,7 @@ type Restoring struct {
 // its clock tells; what was held is readable. A copy of the keyring as old as that
 // brings it back: copies of keys must not be kept.
 func Restore(t *testing.T, r Restoring) {
-	p := &sweepWorld{world: newWorld(t, r.Fixture), Keys: r.Keys, signer: newSigner(t)}
-	p.service = p.node(r.Store, r.Ring)
+	p := newSweepWorld(t, r.Fixture, r.Keys)
 	expired, held, later := p.ended(2, 10, "badge-1"), p.ended(2, 10, "badge-2"), p.ended(5, 10, "badge-3")
 	h := p.hold(held, 90)
 	p.sweep()
@@ -36,7 +35,8 @@ func Restore(t *testing.T, r Restoring) {
 	p.overdue()
 
 	f := restoreStore(t)
-	restored := &sweepWorld{world: &world{T: t, Fixture: f, tenant: p.tenant}, Keys: p.Keys, signer: p.signer}
+	restored := &sweepWorld{world: &world{T: t, Fixture: f, tenant: p.tenant}, Keys: p.Keys, signer: p.signer, rows: p.rows}
+	restored.Store = p.rows.Store(f.Store)
 	restored.service = restored.node(f.Store, p.Ring)
 	if n := f.Count(t, expired.ID); n != 10 {
 		t.Fatalf("the backup holds %d positions of the expired track, want 10: it proves nothing", n)

@@ -68,9 +68,7 @@ func RunRetention(t *testing.T, open func(t *testing.T) Installation) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			i := open(t)
-			p := &sweepWorld{world: newWorld(t, i.Fixture), Keys: i.Keys, signer: newSigner(t)}
-			p.service = p.node(i.Store, i.Ring)
-			test.run(p)
+			test.run(newSweepWorld(t, i.Fixture, i.Keys))
 		})
 	}
 }
@@ -81,13 +79,23 @@ type sweepWorld struct {
 	Keys
 	service *session.Service
 	signer  *session.AccessSigner
+	rows    session.AccessKey
+}
+
+func newSweepWorld(t *testing.T, f Fixture, k Keys) *sweepWorld {
+	t.Helper()
+	p := &sweepWorld{world: newWorld(t, f), Keys: k}
+	p.signer, p.rows = newSigner(t)
+	p.Store = p.rows.Store(p.Store)
+	p.service = p.node(p.Store, k.Ring)
+	return p
 }
 
 // clock sets the clock, once what was recorded until then is signed, as a node
 // does within a second.
 func (p *sweepWorld) clock(t time.Time) {
 	p.Helper()
-	_, err := session.GrowAccessTree(p.Context(), p.Store, p.signer)
+	_, _, err := session.GrowAccessTree(p.Context(), p.Store, p.signer)
 	p.ok(err)
 	p.world.clock(t)
 }
@@ -95,7 +103,7 @@ func (p *sweepWorld) clock(t time.Time) {
 // node returns a service on a store and a keyring of the installation, with
 // nothing remembered.
 func (p *sweepWorld) node(store session.Store, ring session.Keyring) *session.Service {
-	return &session.Service{Store: store, Sealer: session.NewSealer(p.Root, ring), Log: slog.New(slog.DiscardHandler)}
+	return &session.Service{Store: p.rows.Store(store), Sealer: session.NewSealer(p.Root, ring), Log: slog.New(slog.DiscardHandler)}
 }
 
 // staff is who sets holds.

@@ -100,7 +100,7 @@ func damages(total int) []damage {
 	}
 	for column, value := range map[string]string{
 		"id": other, "at": "(SELECT max(at) FROM kept_access_log)", "tenant": "'acme'", "role": "'platform'", "subject": other, "action": "'mission.read'",
-		"mission": other, "agent": "''", "object": other, "why": "why || ' '", "salt": "(SELECT salt FROM kept_access_log WHERE leaf = 0)",
+		"mission": other, "agent": "''", "object": other, "why": "why || ' '", "salt": "(SELECT salt FROM kept_access_log WHERE leaf = 0)", "mac": "(SELECT mac FROM kept_access_log WHERE leaf = 0)",
 	} {
 		add("edit the "+column+" of row 5", []string{row(session.FaultEdited, 5)},
 			fmt.Sprintf("UPDATE access_log SET %s = %s WHERE leaf = 5", column, value))

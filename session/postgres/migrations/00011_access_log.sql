@@ -17,6 +17,7 @@ CREATE TABLE access_log (
     object  uuid NOT NULL,
     why     text NOT NULL,
     salt    bytea NOT NULL CHECK (length(salt) = 16), -- without it nobody can guess the row from its leaf
+    mac     bytea NOT NULL CHECK (length(mac) IN (0, 16)), -- of the node that made the row; empty: whoever made it was none
     leaf    bigint UNIQUE CHECK (leaf >= 0)           -- of the Merkle tree; null: not yet
 );
 CREATE INDEX access_log_tenant ON access_log (tenant, id);
@@ -28,7 +29,7 @@ CREATE INDEX access_log_pending ON access_log (id) WHERE leaf IS NULL;
 CREATE POLICY record ON access_log FOR INSERT WITH CHECK (true);
 CREATE POLICY tenant ON access_log FOR SELECT USING (tenant = ronde_tenant());
 ALTER TABLE access_log ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-GRANT SELECT, INSERT (id, tenant, role, subject, action, mission, agent, object, why, salt) ON access_log TO ronde_app;
+GRANT SELECT, INSERT (id, tenant, role, subject, action, mission, agent, object, why, salt, mac) ON access_log TO ronde_app;
 
 -- The Merkle tree over the log. Hashes stay when rows go.
 CREATE TABLE access_hashes (

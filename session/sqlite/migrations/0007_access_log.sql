@@ -14,6 +14,7 @@ CREATE TABLE access_log (
   object  TEXT NOT NULL,
   why     TEXT NOT NULL,
   salt    BLOB NOT NULL CHECK (length(salt) = 16), -- without it nobody can guess the row from its leaf
+  mac     BLOB NOT NULL CHECK (length(mac) IN (0, 16)), -- of the node that made the row; empty: whoever made it was none
   leaf    INTEGER UNIQUE CHECK (leaf >= 0)         -- of the Merkle tree; NULL: not yet
 ) STRICT, WITHOUT ROWID;
 
@@ -21,7 +22,7 @@ CREATE INDEX access_log_tenant ON access_log (tenant, id);
 CREATE INDEX access_log_mission ON access_log (tenant, mission, id);
 CREATE INDEX access_log_pending ON access_log (id) WHERE leaf IS NULL;
 
-CREATE TRIGGER access_log_fixed BEFORE UPDATE OF id, at, tenant, role, subject, action, mission, agent, object, why, salt ON access_log
+CREATE TRIGGER access_log_fixed BEFORE UPDATE OF id, at, tenant, role, subject, action, mission, agent, object, why, salt, mac ON access_log
 BEGIN
   SELECT RAISE(ABORT, 'a row of the access log never changes');
 END;
