@@ -1,6 +1,7 @@
 package tracker_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"go/ast"
@@ -333,8 +334,10 @@ func TestNobodyElseSendsFrames(t *testing.T) {
 // ended returns the code and the reason with which a socket closes.
 func (p *peer) ended() string {
 	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
+	defer cancel()
 	for {
-		_, _, err := p.ws.Read(p.t.Context())
+		_, _, err := p.ws.Read(ctx)
 		var closed websocket.CloseError
 		switch {
 		case errors.As(err, &closed):

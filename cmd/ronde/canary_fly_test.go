@@ -45,6 +45,7 @@ func (c *canary) fly() {
 	if browser != nil {
 		browser.do("until", object{"expression": "document.querySelector('[data-alias]') !== null"}) // the marker is on the map
 	}
+	c.saved(mission)
 	phone.send(object{"type": "pause"})
 	phone.until("state")
 	phone.send(object{"type": "pings", "pings": []object{sighting(8, time.Now())}})
@@ -64,6 +65,16 @@ func (c *canary) fly() {
 	c.keep(mission)
 	c.forget()
 	c.administer()
+}
+
+// saved waits until the store has the progress that the positions came to, as it gets every few seconds.
+func (c *canary) saved(mission string) {
+	c.t.Helper()
+	(&audited{testApp: c.testApp}).waitUntil("progress is saved", func() bool {
+		list, err := c.service.Store.SavedProgress(c.t.Context(), "acme", mustID(c.t, mission))
+		check(c.t, err)
+		return len(list) > 0
+	})
 }
 
 // spent checks that a link, which a browser remembers, shows no position once its mission is over.
