@@ -37,6 +37,20 @@ func (s *Service) Knows(ctx context.Context, tenant, agent string) error {
 	return err
 }
 
+// Held reports whether a mission that the agent is or was on is over and held: its
+// track is then read with a reason only.
+func (s *Service) Held(ctx context.Context, tenant, agent string) (held bool, err error) {
+	err = s.eachMissionOf(ctx, tenant, agent, func(m *Mission) error {
+		if held || !m.State.Over() {
+			return nil
+		}
+		hold, err := s.StandingHold(ctx, m)
+		held = hold != nil
+		return err
+	})
+	return held, err
+}
+
 // Parts calls do for every mission that the agent is or was on, the newest
 // first, a few in memory at once. An error of do ends it.
 func (s *Service) Parts(ctx context.Context, tenant, agent string, do func(*Part) error) error {

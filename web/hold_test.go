@@ -88,6 +88,70 @@ func TestHeldMission(t *testing.T) {
 	w.call("POST", mission+"/hold", "operator", `{"reason":"too late for that","until":"2027-01-31T00:00:00Z"}`).want(410, "gone")
 }
 
+// P37: what is held is read with a reason in an agent's export too, whole or
+// after the originals went, and leaves a row for each mission; without one, not a
+// byte is given. The agent's own export needs none.
+func TestHeldExport(t *testing.T) {
+	w := newWorld(t)
+	id := w.mission("begin")
+	mission, agent, token := "/v1/missions/"+id, w.agentOf(id), w.agentToken(id)
+	path := "/v1/agents/" + agent + "/export"
+	w.ping(id, at(48.84, 2.41), at(48.85, 2.42))
+	hold := w.call("POST", mission+"/hold", "operator", `{"reason":"an incident at the gate","until":"2027-01-31T00:00:00Z"}`).want(200, "").json()
+	w.call("GET", path, "platform", "").want(200, "") // as ever while the mission goes on
+	w.call("POST", mission+"/end", "operator", "").want(200, "")
+	recorded := func(action session.AccessAction) []session.LoggedAccess {
+		t.Helper()
+		log, err := w.store.AccessLog(t.Context(), "acme", session.AccessFilter{Actions: []session.AccessAction{action}}, uuid.Nil, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return log
+	}
+	archived := func() []session.LoggedAccess { t.Helper(); return recorded(session.AccessArchiveRead) }
+	sweep := func() {
+		t.Helper()
+		if _, err := w.service.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, when := range []func(){func() {}, sweep, func() { w.clock.Advance(31 * 24 * time.Hour); sweep() }} {
+		when()
+		exports := len(recorded(session.AccessAgentExport))
+		for _, format := range []string{"json", "gpx"} {
+			a := w.call("GET", path+"?format="+format, "platform", "").want(403, "reason_required:Access-Reason")
+			if a.header.Get("Content-Disposition") != "" {
+				t.Errorf("refused as a document: %v", a.header)
+			}
+			w.call("GET", path+"?format="+format, "platform", "", "Access-Reason", "...").want(422, "invalid:Access-Reason")
+		}
+		if n := len(archived()); n != 2*i || len(recorded(session.AccessAgentExport)) != exports {
+			t.Fatalf("%d readings of the archive recorded, want %d; or an export that was refused", n, 2*i)
+		}
+		if i < 2 { // the token does not live as long as the hold
+			if own := exportOf(t, w.call("GET", path, token, "")); len(own.Missions[0].Positions) != 2 || len(archived()) != 2*i {
+				t.Errorf("their own export: %+v; %d readings recorded", own, len(archived()))
+			}
+		}
+		e := exportOf(t, w.call("GET", path, "platform", "", "Access-Reason", "claim%207"))
+		rows := e.Missions[0].Access
+		if last := rows[len(rows)-1]; len(e.Missions[0].Positions) != 2 || last["action"] != "archive.read" || last["why"] != "claim 7" {
+			t.Errorf("exported %d positions, and %v", len(e.Missions[0].Positions), last)
+		}
+		gpx := checkGPX(t, string(w.call("GET", path+"?format=gpx", "platform", "", "Access-Reason", "claim%207").want(200, "").body))
+		if len(gpx.Tracks) != 1 || len(gpx.Tracks[0].Segments) != 1 || len(gpx.Tracks[0].Segments[0].Points) != 2 {
+			t.Errorf("GPX %+v", gpx)
+		}
+	}
+	for _, row := range archived() {
+		if row.Why != "claim 7" || row.Role != session.Platform || row.Mission.String() != id || row.Object.String() != hold["id"] || row.Agent != w.service.Pseudonym("acme", agent) {
+			t.Errorf("recorded %+v", row)
+		}
+	}
+	w.call("DELETE", mission+"/hold", "operator", "").want(200, "")
+	w.call("GET", path, "platform", "").want(200, "")
+}
+
 // What a hold must say.
 func TestHoldRequest(t *testing.T) {
 	w := newWorld(t)

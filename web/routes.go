@@ -164,7 +164,7 @@ func Routes() []Route {
 		{Method: "GET", Path: "/v1/access-log", Name: "getAccessLog", Summary: "Read the tenant's access log, newest first",
 			Roles: anyKey, Access: reads(session.AccessLogRead), bind: operation((*Server).getAccessLog)},
 		{Method: "GET", Path: "/v1/agents/{agent}/export", Kind: Stream, Name: "exportAgent", Summary: "Read everything that is stored about an agent",
-			Roles: subjects, Access: reads(session.AccessAgentExport), bind: streamed((*Server).exportAgent, describeExport)},
+			Roles: subjects, Access: reads(session.AccessAgentExport, session.AccessArchiveRead), bind: streamed((*Server).exportAgent, describeExport)},
 		{Method: "POST", Path: "/v1/agents/{agent}/erase", Name: "eraseAgent", Summary: "Erase an agent: positions go, a pseudonym stays in the records of missions",
 			Roles: platform, Access: within(session.AccessAgentErase),
 			Refusals: []string{codeOnDuty, codeHeld}, bind: operation((*Server).eraseAgent)},
