@@ -16,7 +16,8 @@ const (
 	ClassAccessLog       Class = "access_log"
 	ClassTenant          Class = "tenant"
 	ClassInstallation    Class = "installation"
-	ClassSalts           Class = "salts" // in the keyring; counted alone
+	ClassSalts           Class = "salts"      // in the keyring; counted alone
+	ClassHoldSalts       Class = "hold_salts" // likewise
 )
 
 // DataClass says of a class what it is, how long it lives and with what it goes.

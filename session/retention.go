@@ -82,7 +82,8 @@ type Overdue struct {
 type Swept struct {
 	Closed       int // missions past their deadline
 	Copied       int // holds whose copy became whole
-	Salts        int // destroyed
+	Salts        int // destroyed, of days
+	HoldSalts    int // destroyed, of holds that the store does not know to have ended
 	Trimmed      int // missions cut down to the newest positions that they may keep
 	Locations    int // latest positions and saved progress of nobody located
 	Deleted      int // copies of holds that have ended
@@ -122,6 +123,7 @@ func (s *Service) Sweep(ctx context.Context) (done Swept, err error) {
 	}
 	step("remove locations", &done.Locations, s.Store.PurgeLocations)
 	step("delete held copies", &done.Deleted, s.deleteHeld)
+	step("destroy salts of holds", &done.HoldSalts, s.destroyHoldSalts)
 	step("make records anonymous", &done.Anonymized, repeated(s.Store.AnonymizeMissions, sweepAtOnce))
 	step("remove acknowledgements", &done.Acknowledged, repeated(s.Store.PurgeAcknowledgements, purgeAtOnce))
 	step("remove receipts", &done.Receipts, s.PurgeReceipts)
@@ -228,7 +230,11 @@ func (s *Service) Overdue(ctx context.Context) ([]Overdue, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(list, Overdue{ClassSalts, OverdueSalts(days, DayOf(now))}), nil
+	held, _, err := s.overdueHoldSalts(ctx, TidyingSlack)
+	if err != nil {
+		return nil, err
+	}
+	return append(list, Overdue{ClassSalts, OverdueSalts(days, DayOf(now))}, Overdue{ClassHoldSalts, int64(len(held))}), nil
 }
 
 // OverdueSalts returns how many of the days with salts have come.

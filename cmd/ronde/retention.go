@@ -75,7 +75,7 @@ func (cmd retentionCheck) Run(ctx context.Context, c configs.Config, s streams) 
 		err = t.Flush()
 	}
 	if err == nil && total > 0 {
-		err = fmt.Errorf("%d rows have outlived their limit: run ronde retention sweep, which says what keeps it from removing them", total)
+		err = fmt.Errorf("%d rows have outlived their limit: run ronde retention sweep, which says of each hold whose track it keeps, and of each step that fails, why", total)
 	}
 	return err
 }
@@ -87,7 +87,8 @@ type retentionSweep struct {
 // Help is the longer text of ronde retention sweep --help.
 func (retentionSweep) Help() string {
 	return `It can be stopped at any time and run on several machines at once; what is done is done. Copies that holds demand are
-made first. Then the salts of the days that are over go, and with them whatever they sealed; then the rows.
+made first. Then the salts of the days that are over go, and with them whatever they sealed; then the rows. A hold whose
+copy cannot be made keeps its own track, and is named on standard error with the reason.
 
 Examples:
 
@@ -100,6 +101,7 @@ type sweptInfo struct {
 	Closed       int `json:"closed_missions"`
 	Copied       int `json:"copied_holds"`
 	Salts        int `json:"destroyed_salts"`
+	HoldSalts    int `json:"destroyed_hold_salts"`
 	Trimmed      int `json:"trimmed_missions"`
 	Locations    int `json:"removed_locations"`
 	Deleted      int `json:"deleted_holds"`
@@ -107,6 +109,7 @@ type sweptInfo struct {
 	Acknowledged int `json:"removed_acknowledgements"`
 	Receipts     int `json:"removed_receipts"`
 	Recorded     int `json:"removed_access_log_rows"`
+	Kept         int `json:"kept_for_holds"`
 }
 
 // Run sweeps.
@@ -128,6 +131,7 @@ func (cmd retentionSweep) Run(ctx context.Context, c configs.Config, s streams) 
 		{"missions closed at their deadline", info.Closed},
 		{"held tracks copied", info.Copied},
 		{"salts destroyed", info.Salts},
+		{"salts destroyed of holds that were forgotten", info.HoldSalts},
 		{"tracks cut to their newest positions", info.Trimmed},
 		{"latest positions and progress removed", info.Locations},
 		{"copies of ended holds deleted", info.Deleted},
@@ -135,6 +139,7 @@ func (cmd retentionSweep) Run(ctx context.Context, c configs.Config, s streams) 
 		{"acknowledgements removed", info.Acknowledged},
 		{"receipts removed", info.Receipts},
 		{"rows of the access log removed", info.Recorded},
+		{"expired tracks kept for holds without a whole copy", info.Kept},
 	} {
 		fmt.Fprintf(t, "%s\t%d\n", line.what, line.n)
 	}
