@@ -161,9 +161,9 @@ const purgeAccessAtOnce = 5_000
 // tenants, and returns how many. It is safe on all nodes at once.
 func (s *Service) PurgeAccess(ctx context.Context) (int, error) {
 	for purged := 0; ; {
-		n, err := s.Store.PurgeAccess(ctx, purgeAccessAtOnce)
-		purged += n
-		if err != nil || n < purgeAccessAtOnce {
+		rows, checkpoints, err := s.Store.PurgeAccess(ctx, purgeAccessAtOnce)
+		purged += rows
+		if err != nil || max(rows, checkpoints) < purgeAccessAtOnce {
 			return purged, err
 		}
 	}
