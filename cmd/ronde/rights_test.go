@@ -297,7 +297,11 @@ func TestTenantCommands(t *testing.T) {
 	}
 	phone := node.socket("/v1/agent", "ronde.agent.v1", node.agentToken(mission))
 	phone.until("hello")
-	if o := run("tenant", "close", "acme", "--confirm", "acme", "--end"); o.code != exitOK || !strings.Contains(o.out, "1 missions, 0 positions") {
+	node.call(200, "POST", "/v1/missions/"+mission+"/hold", map[string]any{"reason": "an incident", "until": now.Add(24 * time.Hour)})
+	if o := run("tenant", "close", "acme", "--confirm", "acme", "--end"); o.code != exitRun || !strings.Contains(o.errors, mission) || !strings.Contains(o.errors, "--holds") {
+		t.Errorf("with a hold that stands: %+v", o)
+	}
+	if o := run("tenant", "close", "acme", "--confirm", "acme", "--end", "--holds"); o.code != exitOK || !strings.Contains(o.out, "1 missions, 0 positions") {
 		t.Errorf("closing: %+v", o)
 	}
 	for code := 0; code == 0; { // the node learns of it by itself
