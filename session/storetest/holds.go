@@ -287,9 +287,10 @@ func testRestoredHold(p *sweepWorld) {
 // not before; that of one which stands, only with the hold.
 func testOrphanedHoldSalt(p *sweepWorld) {
 	kept, forgotten := p.ended(20, 3, "badge-1"), p.ended(20, 3, "badge-2")
-	h, orphan := p.hold(kept, 5), p.hold(forgotten, 5)
+	h := p.hold(kept, 5)
+	p.hold(forgotten, 5)
 	p.sweep()
-	orphan = p.hold(forgotten, 8)
+	orphan := p.hold(forgotten, 8) // its salt is told
 	id := orphan.ID.String()
 	p.Exec(p.T, "DELETE FROM archive WHERE hold = '"+id+"'")
 	p.Exec(p.T, "DELETE FROM holds WHERE id = '"+id+"'")
