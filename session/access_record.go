@@ -153,3 +153,15 @@ func (w *AccessWriter) close(b *recordBatch) {
 		w.open = nil
 	}
 }
+
+// purgeAccess removes the rows of the access log that are AccessMonths old, of all
+// tenants, and returns how many.
+func (s *Service) purgeAccess(ctx context.Context) (int, error) {
+	for purged := 0; ; {
+		rows, checkpoints, err := s.Store.PurgeAccess(ctx, accessAtOnce)
+		purged += rows
+		if err != nil || max(rows, checkpoints) < accessAtOnce {
+			return purged, err
+		}
+	}
+}

@@ -18,6 +18,7 @@ const (
 	ClassInstallation    Class = "installation"
 	ClassTombstones      Class = "tombstones" // in the keyring
 	ClassSalts           Class = "salts"      // in the keyring; counted alone
+	ClassHoldSalts       Class = "hold_salts" // likewise
 )
 
 // DataClass says of a class what it is, how long it lives and with what it goes.

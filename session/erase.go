@@ -131,9 +131,10 @@ func idOfMission(m **Mission) uuid.UUID { return (*m).ID }
 
 // CloseTenant erases a tenant with everything that is theirs, and returns what
 // was removed. With end, missions under way are ended; without, they make it
-// ErrState. ErrNotFound for a name that is no tenant's. It is for the command
+// ErrState. With holds, what standing holds preserve goes too; without, they make
+// it ErrHeld. ErrNotFound for a name that is no tenant's. It is for the command
 // line: no key may do it.
-func (s *Service) CloseTenant(ctx context.Context, tenant string, end bool) (Erasure, error) {
+func (s *Service) CloseTenant(ctx context.Context, tenant string, end, holds bool) (Erasure, error) {
 	t := Tombstone{Tenant: tenant}
 	there, err := s.isTenant(ctx, tenant)
 	if err == nil && !there {
@@ -144,6 +145,11 @@ func (s *Service) CloseTenant(ctx context.Context, tenant string, end bool) (Era
 		return Erasure{}, err
 	case !there:
 		return Erasure{}, ErrNotFound.Because("there is no tenant of that name")
+	}
+	if !holds {
+		if err := s.noneHeld(ctx, tenant); err != nil {
+			return Erasure{}, err
+		}
 	}
 	for try := 1; ; try++ {
 		if err := s.endAll(ctx, tenant, end); err != nil {
@@ -173,6 +179,33 @@ func (s *Service) isTenant(ctx context.Context, name string) (bool, error) {
 		}
 	}
 	return false, err
+}
+
+// noneHeld returns ErrHeld if a hold stands on a mission of the tenant.
+func (s *Service) noneHeld(ctx context.Context, tenant string) error {
+	for after := uuid.Nil; ; {
+		page, err := s.Store.Missions(ctx, tenant, MissionFilter{}, after, listPage)
+		if err != nil {
+			return err
+		}
+		ids := make([]uuid.UUID, len(page))
+		for i, m := range page {
+			ids[i] = m.ID
+		}
+		holds, err := s.Store.Holds(ctx, tenant, ids...)
+		if err != nil {
+			return err
+		}
+		for _, h := range holds {
+			if h.Stands(page[0].ReadAt) {
+				return ErrHeld.Because("a hold on mission %s keeps its track until %s: release it first, or have what holds keep erased too", h.Mission, h.Until.Format(time.RFC3339))
+			}
+		}
+		if len(page) < listPage {
+			return nil
+		}
+		after = ids[len(ids)-1]
+	}
 }
 
 // endAll sees to it that no mission of a tenant is under way.

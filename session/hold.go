@@ -98,6 +98,9 @@ type HoldStore interface {
 	// (Mission, ID). Missions that are missing or foreign have none.
 	Holds(ctx context.Context, tenant string, missions ...uuid.UUID) ([]Hold, error)
 
+	// StandingHolds returns which of these holds, of all tenants, stand, with the
+	// time at which each ends. Those that the store does not know are left out.
+	StandingHolds(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]time.Time, error)
 	// UncopiedHolds returns holds, of all tenants, that stand on missions that
 	// are over and have no whole copy yet; what expires first comes first.
 	UncopiedHolds(ctx context.Context, limit int) ([]Hold, error)
@@ -140,11 +143,17 @@ func (s *Service) SetHold(ctx context.Context, p *Principal, mission uuid.UUID, 
 	if err := ValidateReason("reason", reason); err != nil {
 		return Hold{}, err
 	}
-	return s.Store.UpdateHold(ctx, p.Tenant, mission, p.Agent, func(c *HoldChange) error {
+	h, err := s.Store.UpdateHold(ctx, p.Tenant, mission, p.Agent, func(c *HoldChange) error {
 		err := c.set(p, strings.TrimSpace(reason), Millis(until))
 		c.log(s, p, AccessHoldSet, c.Hold.Reason)
 		return err
 	})
+	if err != nil || h.CopiedAt.IsZero() {
+		return h, err
+	}
+	// The salt of the copy is to live as long. That of a copy which is being made
+	// just now, and whatever fails here, the sweep extends.
+	return h, s.Sealer.ring.ExtendHoldSalt(ctx, h.ID, h.Until)
 }
 
 // mayHold reports whether somebody of this role may hold what they may see. A token
@@ -244,7 +253,7 @@ func (s *Service) HeldTrack(ctx context.Context, m *Mission, h *Hold, agent stri
 	if err != nil || len(rows) == 0 { // of a track without positions there is no salt either, and yet it is not gone
 		return nil, err
 	}
-	salt, err := s.Sealer.ring.HoldSalt(ctx, h.ID, false)
+	salt, err := s.Sealer.ring.HoldSalt(ctx, h.ID, time.Time{})
 	if err != nil {
 		return nil, err
 	}

@@ -1,9 +1,14 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
 )
 
 // copyPage is how many positions are copied in one transaction.
@@ -47,7 +52,7 @@ func (s *Service) copyHold(ctx context.Context, h *Hold) (whole bool, err error)
 	if err != nil {
 		return false, err
 	}
-	salt, err := s.Sealer.ring.HoldSalt(ctx, h.ID, true)
+	salt, err := s.Sealer.ring.HoldSalt(ctx, h.ID, h.Until)
 	if errors.Is(err, ErrGone) {
 		return false, s.endReleased(ctx, h)
 	}
@@ -178,4 +183,67 @@ func (s *Service) deleteHeld(ctx context.Context) (deleted int, err error) {
 			deleted++
 		}
 	}
+}
+
+// holdSaltSlack is for how long the salt of a hold is left alone after its time:
+// until whatever the store was about then, an extension, is done.
+const holdSaltSlack = time.Minute
+
+// destroyHoldSalts destroys salts of holds whose time is over, whether the store
+// knows them or not: one that was restored from a backup may have forgotten the
+// hold, and another backup may still have the copy.
+func (s *Service) destroyHoldSalts(ctx context.Context) (destroyed int, err error) {
+	over, standing, err := s.overdueHoldSalts(ctx, holdSaltSlack)
+	if err != nil {
+		return 0, err
+	}
+	for hold, until := range standing {
+		if err := s.Sealer.ring.ExtendHoldSalt(ctx, hold, until); err != nil {
+			return 0, err
+		}
+	}
+	for _, hold := range over {
+		if err := s.Record(ctx, nil, Access{Action: AccessKeysDestroy, Object: hold, Why: "of the copy of a hold that has ended"}); err != nil {
+			return destroyed, err
+		}
+		if err := s.Sealer.ring.DestroyHoldSalt(ctx, hold); err != nil {
+			return destroyed, err
+		}
+		destroyed++
+	}
+	return destroyed, nil
+}
+
+// overdueHoldSalts returns the holds whose salts have outlived their time by so
+// much, in order; and apart those of them that stand by what the store says,
+// whose salts are to live as long as they do.
+func (s *Service) overdueHoldSalts(ctx context.Context, slack time.Duration) (over []uuid.UUID, standing map[uuid.UUID]time.Time, err error) {
+	now, err := s.Store.Now(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	ends, err := s.Sealer.ring.HoldSalts(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	over = OverdueHoldSalts(ends, now.Add(-slack))
+	if len(over) == 0 {
+		return nil, nil, nil
+	}
+	if standing, err = s.Store.StandingHolds(ctx, over); err != nil {
+		return nil, nil, err
+	}
+	return slices.DeleteFunc(over, func(hold uuid.UUID) bool { _, stands := standing[hold]; return stands }), standing, nil
+}
+
+// OverdueHoldSalts returns which of the salts that Keyring.HoldSalts gives were to
+// live no longer than until then, in order.
+func OverdueHoldSalts(ends map[uuid.UUID]time.Time, then time.Time) (late []uuid.UUID) {
+	for hold, until := range ends {
+		if !until.After(then) {
+			late = append(late, hold)
+		}
+	}
+	slices.SortFunc(late, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	return late
 }

@@ -32,10 +32,16 @@ type Keyring interface {
 	// SaltDays returns the days of which there are salts, in order.
 	SaltDays(ctx context.Context) ([]Day, error)
 	// HoldSalt returns the 32-byte salt under which the copy of a hold is sealed.
-	// Without one it makes it, if that is asked for, and otherwise returns
-	// ErrGone, as it does for one that was destroyed. Of several callers that
-	// make it at once, all get the same.
-	HoldSalt(ctx context.Context, hold uuid.UUID, create bool) ([]byte, error)
+	// Without one it makes it, to live until the time given; if that is zero, it
+	// returns ErrGone, as it does for one that was destroyed. Of several callers
+	// that make it at once, all get the same.
+	HoldSalt(ctx context.Context, hold uuid.UUID, until time.Time) ([]byte, error)
+	// ExtendHoldSalt lets the salt of a hold live until then, if that is later.
+	// Where there is none it does nothing.
+	ExtendHoldSalt(ctx context.Context, hold uuid.UUID, until time.Time) error
+	// HoldSalts returns the holds of which there are salts, with the time until
+	// which each is to live: zero if that is not known.
+	HoldSalts(ctx context.Context) (map[uuid.UUID]time.Time, error)
 	// DestroyHoldSalt destroys the salt of a hold, for good: none is made for it
 	// again. Repeating it, or destroying one that was never made, is harmless.
 	DestroyHoldSalt(ctx context.Context, hold uuid.UUID) error

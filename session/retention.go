@@ -94,8 +94,9 @@ type Swept struct {
 	Acknowledged int `json:"removed_acknowledgements"` // of former agents
 	Receipts     int `json:"removed_receipts"`
 	Recorded     int `json:"removed_access_log_rows"`
-	Tombstones   int `json:"removed_tombstones"` // older than any backup may be
-	Kept         int `json:"kept_holds"`         // without a whole copy, for which a track whose day is over stays
+	Tombstones   int `json:"removed_tombstones"`   // older than any backup may be
+	Kept         int `json:"kept_holds"`           // without a whole copy, for which a track whose day is over stays
+	HoldSalts    int `json:"destroyed_hold_salts"` // of holds that the store does not know to have ended
 }
 
 const (
@@ -135,10 +136,11 @@ func (s *Service) Sweep(ctx context.Context) (done Swept, err error) {
 	}
 	step("remove locations", &done.Locations, s.Store.PurgeLocations)
 	step("delete held copies", &done.Deleted, s.deleteHeld)
+	step("destroy salts of holds", &done.HoldSalts, s.destroyHoldSalts)
 	step("make records anonymous", &done.Anonymized, repeated(s.Store.AnonymizeMissions, sweepAtOnce))
 	step("remove acknowledgements", &done.Acknowledged, repeated(s.Store.PurgeAcknowledgements, purgeAtOnce))
 	step("remove receipts", &done.Receipts, repeated(s.Store.PurgeReceipts, purgeAtOnce))
-	step("shorten the access log", &done.Recorded, repeated(s.Store.PurgeAccess, accessAtOnce))
+	step("shorten the access log", &done.Recorded, s.purgeAccess)
 	step("remove tombstones", &done.Tombstones, s.purgeTombstones)
 	if done != (Swept{Kept: done.Kept}) {
 		succeeds("record the sweep", s.Record(ctx, nil, Access{Action: AccessRetentionSweep}))
@@ -240,7 +242,11 @@ func (s *Service) Overdue(ctx context.Context) ([]Overdue, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(list, Overdue{ClassSalts, int64(len(DaysBefore(days, DayOf(now)+1)))}), nil
+	held, _, err := s.overdueHoldSalts(ctx, TidyingSlack)
+	if err != nil {
+		return nil, err
+	}
+	return append(list, Overdue{ClassSalts, int64(len(DaysBefore(days, DayOf(now)+1)))}, Overdue{ClassHoldSalts, int64(len(held))}), nil
 }
 
 // DaysBefore returns those of the days that come before one.

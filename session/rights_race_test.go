@@ -381,7 +381,7 @@ func TestOldBackupSparesSalts(t *testing.T) {
 		in.end(in.mission("acme", 2, "badge-1"))
 		tenants, err := in.store.Tenants(ctx)
 		in.ok(err)
-		_, err = in.service().CloseTenant(ctx, "acme", false)
+		_, err = in.service().CloseTenant(ctx, "acme", false, false)
 		in.ok(err)
 		m := in.mission("acme", 2, "badge-1")
 		s := in.service()

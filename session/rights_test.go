@@ -367,13 +367,13 @@ func TestCloseTenant(t *testing.T) {
 	onBoth(t, func(in *installation) {
 		ctx, s := in.Context(), in.service()
 		m, other := in.mission("acme", 3, "badge-1"), in.mission("globex", 2, "badge-1")
-		if _, err := s.CloseTenant(ctx, "nobody", false); !errors.Is(err, session.ErrNotFound) {
+		if _, err := s.CloseTenant(ctx, "nobody", false, false); !errors.Is(err, session.ErrNotFound) {
 			in.Errorf("closing a tenant that is none: %v", err)
 		}
-		if _, err := s.CloseTenant(ctx, "acme", false); !errors.Is(err, session.ErrState) || in.stored(m) != 3 {
+		if _, err := s.CloseTenant(ctx, "acme", false, false); !errors.Is(err, session.ErrState) || in.stored(m) != 3 {
 			in.Errorf("closing while a mission is under way: %v, %d positions left", err, in.stored(m))
 		}
-		e, err := s.CloseTenant(ctx, "acme", true)
+		e, err := s.CloseTenant(ctx, "acme", true, false)
 		in.ok(err)
 		if e.Erased != (session.Erased{Missions: 1, Positions: 3}) {
 			in.Errorf("erased %+v", e)
@@ -388,7 +388,7 @@ func TestCloseTenant(t *testing.T) {
 		if err != nil || len(fixes) != 2 {
 			in.Errorf("the other tenant's track: %d positions, %v", len(fixes), err)
 		}
-		if _, err := s.CloseTenant(ctx, "acme", true); !errors.Is(err, session.ErrNotFound) {
+		if _, err := s.CloseTenant(ctx, "acme", true, false); !errors.Is(err, session.ErrNotFound) {
 			in.Errorf("closing it again: %v", err)
 		}
 		log, err := in.store.AccessLog(ctx, "acme", session.AccessFilter{Actions: []session.AccessAction{session.AccessTenantClose}}, uuid.Nil, 10)
@@ -407,8 +407,8 @@ func TestCloseTenantKilled(t *testing.T) {
 			m := in.mission(tenant, 3, "badge-1")
 			ended := in.mission(tenant, 2, "badge-2")
 			in.end(ended)
-			_, err := s.CloseTenant(ctx, tenant, true)
-			e, againErr := in.service().CloseTenant(ctx, tenant, true)
+			_, err := s.CloseTenant(ctx, tenant, true, false)
+			e, againErr := in.service().CloseTenant(ctx, tenant, true, false)
 			if err == nil || errors.Is(againErr, session.ErrNotFound) { // it was done before it died
 				last, lastErr := in.store.LastErasure(ctx)
 				in.ok(lastErr)

@@ -99,7 +99,15 @@ func (r *fakeRing) SaltDays(context.Context) ([]session.Day, error) {
 	return nil, session.ErrUnavailable
 }
 
-func (r *fakeRing) HoldSalt(context.Context, uuid.UUID, bool) ([]byte, error) {
+func (r *fakeRing) ExtendHoldSalt(context.Context, uuid.UUID, time.Time) error {
+	return session.ErrUnavailable
+}
+
+func (r *fakeRing) HoldSalts(context.Context) (map[uuid.UUID]time.Time, error) {
+	return nil, session.ErrUnavailable
+}
+
+func (r *fakeRing) HoldSalt(context.Context, uuid.UUID, time.Time) ([]byte, error) {
 	return nil, session.ErrUnavailable
 }
 

@@ -255,9 +255,9 @@ type Store interface {
 	AccessCheckpoints(ctx context.Context, from int64, limit int) ([]StoredCheckpoint, error)
 	// PurgeAccess removes rows of the access log that lie before the newest
 	// checkpoint that is AccessMonths old, the oldest first, and checkpoints that
-	// no longer say anything, of each at most limit. It returns how many it
-	// removed of what it removed more of. The hashes stay.
-	PurgeAccess(ctx context.Context, limit int) (int, error)
+	// no longer say anything, of each at most limit, and returns how many. The
+	// hashes stay.
+	PurgeAccess(ctx context.Context, limit int) (rows, checkpoints int, err error)
 
 	HoldStore
 	RetentionStore

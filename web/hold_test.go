@@ -116,7 +116,7 @@ func TestHoldOfAgent(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.call("GET", "/v1/missions/"+id+"/track", "platform", "").want(410, "gone")
-	part := first(t, w.call("GET", "/v1/agents/"+agent+"/export", "platform", "").want(200, "").json()["missions"])
+	part := first(t, w.call("GET", "/v1/agents/"+agent+"/export", "platform", "", "Access-Reason", "the%20agent%20asks").want(200, "").json()["missions"])
 	wantMembers(t, "hold", first(t, part["mission"].(map[string]any)["holds"]), map[string]any{"by": "agent", "until": "2027-01-31T00:00:00Z"})
 	if n := len(part["positions"].([]any)); n != 2 {
 		t.Errorf("%d positions are exported, want the 2 that the agent had kept", n)
@@ -161,14 +161,15 @@ func TestHeldExport(t *testing.T) {
 	hold := w.call("POST", mission+"/hold", "operator", `{"reason":"an incident at the gate","until":"2027-01-31T00:00:00Z"}`).want(200, "").json()
 	w.call("GET", path, "platform", "").want(200, "") // as ever while the mission goes on
 	w.call("POST", mission+"/end", "operator", "").want(200, "")
-	archived := func() []session.LoggedAccess {
+	recorded := func(action session.AccessAction) []session.LoggedAccess {
 		t.Helper()
-		log, err := w.store.AccessLog(t.Context(), "acme", session.AccessFilter{Actions: []session.AccessAction{session.AccessArchiveRead}}, uuid.Nil, 100)
+		log, err := w.store.AccessLog(t.Context(), "acme", session.AccessFilter{Actions: []session.AccessAction{action}}, uuid.Nil, 100)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return log
 	}
+	archived := func() []session.LoggedAccess { t.Helper(); return recorded(session.AccessArchiveRead) }
 	sweep := func() {
 		t.Helper()
 		if _, err := w.service.Sweep(t.Context()); err != nil {
@@ -177,6 +178,7 @@ func TestHeldExport(t *testing.T) {
 	}
 	for i, when := range []func(){func() {}, sweep, func() { w.clock.Advance(31 * 24 * time.Hour); sweep() }} {
 		when()
+		exports := len(recorded(session.AccessAgentExport))
 		for _, format := range []string{"json", "gpx"} {
 			a := w.call("GET", path+"?format="+format, "platform", "").want(403, "reason_required:Access-Reason")
 			if a.header.Get("Content-Disposition") != "" {
@@ -184,8 +186,8 @@ func TestHeldExport(t *testing.T) {
 			}
 			w.call("GET", path+"?format="+format, "platform", "", "Access-Reason", "...").want(422, "invalid:Access-Reason")
 		}
-		if n := len(archived()); n != 2*i {
-			t.Fatalf("%d readings recorded, want %d", n, 2*i)
+		if n := len(archived()); n != 2*i || len(recorded(session.AccessAgentExport)) != exports {
+			t.Fatalf("%d readings of the archive recorded, want %d; or an export that was refused", n, 2*i)
 		}
 		if i < 2 { // the token does not live as long as the hold
 			if own := exportOf(t, w.call("GET", path, token, "")); len(own.Missions[0].Positions) != 2 || len(archived()) != 2*i {

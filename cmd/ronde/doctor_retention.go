@@ -12,7 +12,7 @@ import (
 	"ronde/session/keyring"
 )
 
-// checkSalts looks for salts whose day is over: with them the tracks of that day can still be read, from any backup.
+// checkSalts looks for salts whose day, or whose hold, is over: with them the tracks of that day can still be read, from any backup.
 // The day itself counts as time to sweep.
 func (d *doctor) checkSalts(ctx context.Context) finding {
 	if d.ring == nil {
@@ -22,12 +22,22 @@ func (d *doctor) checkSalts(ctx context.Context) finding {
 	if err != nil {
 		return broken("salts", "every node sweeps by what this tells", "%v", err)
 	}
+	ends, err := d.ring.HoldSalts(ctx)
+	if err != nil {
+		return broken("salts", "every node sweeps by what this tells", "%v", err)
+	}
 	over := session.DaysBefore(days, session.DayOf(d.now()))
-	if len(over) > 0 {
-		return broken("salts", "run: ronde retention sweep, which says what keeps them; an old backup of the keyring may have been restored",
+	// What is beyond a day was neither swept nor extended by one that stands.
+	held := session.OverdueHoldSalts(ends, d.now().AddDate(0, 0, -1))
+	switch {
+	case len(held) > 0:
+		return broken("salts", "run: ronde retention sweep; an old backup of the keyring may have been restored",
+			"the keyring still holds the salts of %d holds that have ended: with them, their copies can be read, also from backups", len(held))
+	case len(over) > 0:
+		return broken("salts", "run: ronde retention sweep, which says for which holds it keeps them; an old backup of the keyring may have been restored",
 			"the keyring still holds the salts of %s: with them, tracks that have expired can be read, also from backups", spellDays(over))
 	}
-	return healthy("salts", "the keyring holds no salt whose day is over")
+	return healthy("salts", "the keyring holds no salt whose day is over, nor one of a hold that has ended")
 }
 
 // checkKeyBackups looks at the copies of the keyring in a folder. Of a copy of a folder it sees what it would bring back;

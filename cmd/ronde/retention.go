@@ -75,7 +75,7 @@ func (cmd retentionCheck) Run(ctx context.Context, c configs.Config, s streams) 
 		err = t.Flush()
 	}
 	if err == nil && total > 0 {
-		err = fmt.Errorf("%d rows have outlived their limit: run ronde retention sweep, which says what keeps it from removing them", total)
+		err = fmt.Errorf("%d rows have outlived their limit: run ronde retention sweep, which says of each hold whose track it keeps, and of each step that fails, why", total)
 	}
 	return err
 }
@@ -87,7 +87,8 @@ type retentionSweep struct {
 // Help is the longer text of ronde retention sweep --help.
 func (retentionSweep) Help() string {
 	return `It can be stopped at any time and run on several machines at once; what is done is done. Copies that holds demand are
-made first. Then the salts of the days that are over go, and with them whatever they sealed; then the rows.
+made first. Then the salts of the days that are over go, and with them whatever they sealed; then the rows. A hold whose
+copy cannot be made keeps its own track, and is named on standard error with the reason.
 
 Examples:
 
@@ -113,6 +114,7 @@ func (cmd retentionSweep) Run(ctx context.Context, c configs.Config, s streams) 
 		{"missions closed at their deadline", done.Closed},
 		{"held tracks copied", done.Copied},
 		{"salts destroyed", done.Salts},
+		{"salts destroyed of holds that were forgotten", done.HoldSalts},
 		{"tracks cut to their newest positions", done.Trimmed},
 		{"latest positions and progress removed", done.Locations},
 		{"copies of ended holds deleted", done.Deleted},
@@ -121,6 +123,7 @@ func (cmd retentionSweep) Run(ctx context.Context, c configs.Config, s streams) 
 		{"receipts removed", done.Receipts},
 		{"rows of the access log removed", done.Recorded},
 		{"tombstones of erasures removed", done.Tombstones},
+		{"expired tracks kept for holds without a whole copy", done.Kept},
 	} {
 		fmt.Fprintf(t, "%s\t%d\n", line.what, line.n)
 	}

@@ -271,6 +271,72 @@ func TestEmptyKeyringIsRefused(t *testing.T) {
 	check(t, told.stop())
 }
 
+// TestForgottenHoldSalt (I7): the salt of a hold that the store does not know is found and destroyed.
+func TestForgottenHoldSalt(t *testing.T) {
+	p := daysAgo(t, 3)
+	root, err := rootSecret(p.config)
+	check(t, err)
+	ring, err := openKeyring(t.Context(), p.config, root)
+	check(t, err)
+	t.Cleanup(func() { check(t, ring.Close()) })
+	_, err = ring.HoldSalt(t.Context(), session.NewID(), time.Now().AddDate(0, 0, -2))
+	check(t, err)
+	_, err = ring.HoldSalt(t.Context(), session.NewID(), time.Now().AddDate(0, 0, 2))
+	check(t, err)
+	look := func() finding {
+		t.Helper()
+		var salts finding
+		d := newDoctor(p.config, doctorCmd{Wait: time.Second})
+		d.url = "" // no server is looked for
+		check(t, d.examine(t.Context(), func(f finding) error {
+			if f.Check == "salts" {
+				salts = f
+			}
+			return nil
+		}))
+		return salts
+	}
+	if f := look(); f.Verdict != verdictFail || !strings.Contains(f.Found, "1 holds") {
+		t.Errorf("doctor: %+v", f)
+	}
+	if got := p.overdue(); got["hold_salts"] != 1 || len(got) != 1 {
+		t.Errorf("overdue: %v, want one salt of a hold", got)
+	}
+	if o := p.retention("sweep", "--json"); o.code != exitOK || !strings.Contains(o.out, `"destroyed_hold_salts": 1`) {
+		t.Errorf("sweep: %+v", o)
+	}
+	if got, f := p.overdue(), look(); len(got) != 0 || f.Verdict != verdictOK {
+		t.Errorf("after a sweep: %v, %+v", got, f)
+	}
+}
+
+// TestSweepNamesWhatItKeeps (P40): a hold whose copy cannot be made keeps its track, and the sweep says which and why.
+func TestSweepNamesWhatItKeeps(t *testing.T) {
+	p := daysAgo(t, 3)
+	m := p.mission(1)
+	h, err := p.service.SetHold(t.Context(), &session.Principal{Role: session.Platform, Tenant: "acme", Subject: session.NewID()}, m.ID, "an incident", p.now.AddDate(0, 1, 0))
+	check(t, err)
+	_, keys := configs.Split(p.config.Keys)
+	salt := filepath.Join(keys, "salts", m.ExpiresOn.String(), "acme")
+	whole, err := os.ReadFile(salt)
+	check(t, err)
+	check(t, os.WriteFile(salt, []byte("damaged"), 0o600))
+	o := p.retention("sweep")
+	if o.code != exitRun || !strings.Contains(o.errors, h.ID.String()) || !strings.Contains(o.errors, "expired_track_kept") || !strings.Contains(o.errors, "is damaged") {
+		t.Errorf("a sweep that could not copy: %+v", o)
+	}
+	if got := p.overdue(); got["positions"] != 5 || got["salts"] != 1 {
+		t.Errorf("overdue: %v", got)
+	}
+	check(t, os.WriteFile(salt, whole, 0o600))
+	if o := p.retention("sweep"); o.code != exitOK {
+		t.Errorf("sweep: %+v", o)
+	}
+	if got := p.overdue(); len(got) != 0 {
+		t.Errorf("overdue: %v", got)
+	}
+}
+
 // TestDoctorNamesKeysBeyondTheirDay (P38): in the keyring, and in copies of it.
 func TestDoctorNamesKeysBeyondTheirDay(t *testing.T) {
 	p := daysAgo(t, 3)

@@ -297,6 +297,10 @@ func TestTenantCommands(t *testing.T) {
 	}
 	phone := node.socket("/v1/agent", "ronde.agent.v1", node.agentToken(mission))
 	phone.until("hello")
+	node.call(200, "POST", "/v1/missions/"+mission+"/hold", map[string]any{"reason": "an incident", "until": now.Add(24 * time.Hour)})
+	if o := run("tenant", "close", "acme", "--confirm", "acme", "--end"); o.code != exitRun || !strings.Contains(o.errors, mission) || !strings.Contains(o.errors, "--holds") {
+		t.Errorf("with a hold that stands: %+v", o)
+	}
 	node.call(200, "POST", "/v1/missions/"+mission+"/end", nil)
 	check(t, withStore(t.Context(), in.config, func(store session.Store) error { // a closing that is killed at once
 		_, err := store.Bar(t.Context(), session.Tombstone{Tenant: "acme"})
@@ -305,7 +309,7 @@ func TestTenantCommands(t *testing.T) {
 	if o := run("apikey", "create", "--tenant", "acme", "--role", "platform"); o.code != exitRun || o.out != "" || !strings.Contains(o.errors, "ronde tenant close acme --confirm acme") {
 		t.Errorf("a key of a tenant that is being closed: %+v", o)
 	}
-	if o := run("tenant", "close", "acme", "--confirm", "acme", "--end"); o.code != exitOK || !strings.Contains(o.out, "1 missions, 0 positions") {
+	if o := run("tenant", "close", "acme", "--confirm", "acme", "--end", "--holds"); o.code != exitOK || !strings.Contains(o.out, "1 missions, 0 positions") {
 		t.Errorf("closing: %+v", o)
 	}
 	for code := 0; code == 0; { // the node learns of it by itself

@@ -74,6 +74,7 @@ type tenantClose struct {
 	Name    string `arg:"" help:"The tenant."`
 	Confirm string `required:"" placeholder:"NAME" help:"The tenant's name again: there is no way back."`
 	End     bool   `help:"End missions that are under way. Without, they make the command fail."`
+	Holds   bool   `help:"Erase what holds keep, too. Without, a hold that stands makes the command fail."`
 	JSON    bool   `name:"json" help:"Print the receipt as JSON."`
 }
 
@@ -86,6 +87,8 @@ for its 12 months, and the receipt, which has counts and no names.
 
 It works beside running servers. If it is interrupted, run it again: it goes on where it stopped, and the receipt
 counts everything; a node does so with its next sweep. Until it is finished no key of that name can be made.
+
+A dispute or an incident may need what a hold keeps: as long as one stands, --holds must say that it goes.
 
 Examples:
 
@@ -116,12 +119,14 @@ func (cmd tenantClose) Run(ctx context.Context, c configs.Config, s streams) err
 	}
 	var e session.Erasure
 	err := withService(ctx, c, s, func(service *session.Service) (err error) {
-		e, err = service.CloseTenant(ctx, cmd.Name, cmd.End)
+		e, err = service.CloseTenant(ctx, cmd.Name, cmd.End, cmd.Holds)
 		return err
 	})
 	switch {
 	case errors.Is(err, session.ErrState):
 		return fmt.Errorf("%w (--end does)", err)
+	case errors.Is(err, session.ErrHeld):
+		return fmt.Errorf("%w (--holds does)", err)
 	case err != nil:
 		return err
 	}

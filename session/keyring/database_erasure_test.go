@@ -27,7 +27,7 @@ func TestDatabaseErasure(t *testing.T) {
 		db.sealed(t, `SELECT sealed FROM salts."2024-10-04" WHERE tenant = 'other'`),
 	}
 	hold := session.NewID()
-	if _, err := ring.HoldSalt(t.Context(), hold, true); err != nil {
+	if _, err := ring.HoldSalt(t.Context(), hold, time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	doomed = append(doomed, db.sealed(t, `SELECT sealed FROM hold_salts."`+hold.String()+`"`))

@@ -2,18 +2,22 @@ package keyring
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"ronde/session"
 )
 
 // HoldSalt implements session.Keyring.
-func (d *Database) HoldSalt(ctx context.Context, hold uuid.UUID, create bool) ([]byte, error) {
+func (d *Database) HoldSalt(ctx context.Context, hold uuid.UUID, until time.Time) ([]byte, error) {
 	name := holdName(hold)
 	var made []byte
-	if create {
+	if !until.IsZero() {
 		made = d.box.seal(name, newSalt())
 	}
-	sealed, err := d.askSalt(ctx, "SELECT gone, sealed FROM ronde_hold_salt($1, $2)", hold, made)
+	sealed, err := d.askSalt(ctx, "SELECT gone, sealed FROM ronde_hold_salt($1, $2, $3)", hold, made, until)
 	if err != nil {
 		return nil, unavailable(err)
 	}
@@ -23,6 +27,26 @@ func (d *Database) HoldSalt(ctx context.Context, hold uuid.UUID, create bool) ([
 	}
 	salt, err := parseSalt(name, content)
 	return salt, unavailable(err)
+}
+
+// ExtendHoldSalt implements session.Keyring.
+func (d *Database) ExtendHoldSalt(ctx context.Context, hold uuid.UUID, until time.Time) error {
+	return unavailable(d.run(ctx, "SELECT ronde_extend_hold_salt($1, $2)", hold, until))
+}
+
+// HoldSalts implements session.Keyring.
+func (d *Database) HoldSalts(ctx context.Context) (map[uuid.UUID]time.Time, error) {
+	ctx, cancel := d.bound(ctx)
+	defer cancel()
+	ends := map[uuid.UUID]time.Time{}
+	rows, _ := d.pool.Query(ctx, "SELECT hold, coalesce(until, '0001-01-01 00:00:00Z') FROM ronde_hold_salts()")
+	var hold uuid.UUID
+	var until time.Time
+	_, err := pgx.ForEachRow(rows, []any{&hold, &until}, func() error {
+		ends[hold] = session.Millis(until)
+		return nil
+	})
+	return ends, unavailable(err)
 }
 
 // DestroyHoldSalt implements session.Keyring.

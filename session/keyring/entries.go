@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,6 +25,7 @@ const (
 	saltsPart      = "salts"
 	signingPart    = "signing"
 	tombstonesPart = "tombstones"
+	holdsPart      = saltsPart + "/holds"
 )
 
 const (
@@ -38,7 +40,50 @@ func saltName(tenant string, day session.Day) string {
 }
 
 // holdName returns the name of the salt of a hold.
-func holdName(hold uuid.UUID) string { return saltsPart + "/holds/" + hold.String() }
+func holdName(hold uuid.UUID) string { return holdsPart + "/" + hold.String() }
+
+// untilName returns the name of what says, by its name alone, until when the salt
+// of a hold is to live.
+func untilName(hold uuid.UUID, until time.Time) string {
+	return holdName(hold) + untilMark + until.UTC().Format(untilForm)
+}
+
+const (
+	untilMark = ".until-"
+	untilForm = "20060102T150405.000Z"
+)
+
+// forever is later than any hold ends.
+var forever = (maxDay + 1).Time()
+
+// parseUntil returns what a name of untilName says.
+func parseUntil(name string) (hold uuid.UUID, until time.Time, err error) {
+	id, end, _ := strings.Cut(name, untilMark)
+	if hold, err = uuid.Parse(id); err != nil {
+		return uuid.Nil, time.Time{}, err
+	}
+	until, err = time.Parse(untilForm, end)
+	return hold, until, err
+}
+
+// holdEnds returns which of the names in the folder of holds are salts, and the
+// latest time that others give each; zero if none does.
+func holdEnds(names []string) map[uuid.UUID]time.Time {
+	salts, times := map[uuid.UUID]time.Time{}, map[uuid.UUID]time.Time{}
+	for _, name := range names {
+		if hold, until, err := parseUntil(name); err == nil {
+			if until.After(times[hold]) {
+				times[hold] = until
+			}
+		} else if hold, err := uuid.Parse(name); err == nil {
+			salts[hold] = time.Time{}
+		}
+	}
+	for hold := range salts {
+		salts[hold] = times[hold]
+	}
+	return salts
+}
 
 // validateSalt returns session.ErrInvalid for a tenant or a day that cannot be.
 func validateSalt(tenant string, day session.Day) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -13,7 +14,7 @@ import (
 )
 
 // HoldSalt implements session.Keyring.
-func (f *Folder) HoldSalt(ctx context.Context, hold uuid.UUID, create bool) ([]byte, error) {
+func (f *Folder) HoldSalt(ctx context.Context, hold uuid.UUID, until time.Time) ([]byte, error) {
 	if err := asked(ctx); err != nil {
 		return nil, err
 	}
@@ -30,10 +31,10 @@ func (f *Folder) HoldSalt(ctx context.Context, hold uuid.UUID, create bool) ([]b
 			return salt, nil
 		case !errors.Is(err, fs.ErrNotExist):
 			return nil, unavailable(err)
-		case !create:
+		case until.IsZero():
 			return nil, session.ErrGone
 		}
-		if err := f.makeHoldSalt(name); err != nil {
+		if err := f.makeHoldSalt(hold, until); err != nil {
 			return nil, unavailable(err)
 		}
 	}
@@ -62,8 +63,10 @@ func (f *Folder) holdDestroyed(hold uuid.UUID) (bool, error) {
 	return err == nil, err
 }
 
-// makeHoldSalt makes the salt of that name unless another process does.
-func (f *Folder) makeHoldSalt(name string) error {
+// makeHoldSalt makes the salt of a hold unless another process does. Until when
+// it is to live comes first: no salt is without that.
+func (f *Folder) makeHoldSalt(hold uuid.UUID, until time.Time) error {
+	name := holdName(hold)
 	err := f.root.Mkdir(path.Dir(name), 0o700)
 	if err == nil {
 		err = f.sync(saltsPart)
@@ -71,8 +74,66 @@ func (f *Folder) makeHoldSalt(name string) error {
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if err = f.create(name, newSalt()); errors.Is(err, fs.ErrExist) {
+	for _, made := range []struct {
+		name    string
+		content []byte
+	}{{untilName(hold, until), nil}, {name, newSalt()}} {
+		if err := f.create(made.name, made.content); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// ExtendHoldSalt implements session.Keyring. Of a hold with several times the
+// latest counts, so there is always one.
+func (f *Folder) ExtendHoldSalt(ctx context.Context, hold uuid.UUID, until time.Time) error {
+	ends, err := f.HoldSalts(ctx)
+	if err != nil {
+		return err
+	}
+	if old, there := ends[hold]; !there || !until.After(old) {
 		return nil
+	}
+	err = f.create(untilName(hold, until), nil)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		err = f.forgetEnds(hold, until)
+	}
+	return unavailable(err)
+}
+
+// HoldSalts implements session.Keyring.
+func (f *Folder) HoldSalts(ctx context.Context) (map[uuid.UUID]time.Time, error) {
+	if err := asked(ctx); err != nil {
+		return nil, err
+	}
+	if _, err := f.root.Stat(saltsPart); err != nil {
+		return nil, unavailable(err)
+	}
+	names, err := f.names(holdsPart)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // no hold ever had a salt
+	}
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	return holdEnds(names), nil
+}
+
+// forgetEnds removes the times of a hold before the one given.
+func (f *Folder) forgetEnds(hold uuid.UUID, before time.Time) error {
+	names, err := f.names(holdsPart)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, name := range names {
+		id, until, err := parseUntil(name)
+		if err != nil || id != hold || !until.Before(before) {
+			continue
+		}
+		if err := f.root.Remove(path.Join(holdsPart, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	return err
 }
@@ -90,7 +151,10 @@ func (f *Folder) DestroyHoldSalt(ctx context.Context, hold uuid.UUID) error {
 	if _, err := f.destroy(holdName(hold)); err != nil {
 		return unavailable(err)
 	}
-	err = f.sync(path.Dir(holdName(hold)))
+	if err := f.forgetEnds(hold, forever); err != nil {
+		return unavailable(err)
+	}
+	err = f.sync(holdsPart)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // no hold ever had a salt
 	}

@@ -13,6 +13,7 @@
 //	keyring                     who this keyring is, and of which root secret
 //	salts/2026-11-21/acme       the salt of a tenant and expiry day
 //	salts/holds/0195a7c2-…      the salt of a hold's copy
+//	salts/holds/0195a7c2-….until-20270131T000000.000Z  until when that is to live (by name alone)
 //	signing/00000001            a signing key; the highest number signs
 //	destroyed/2026-11-21        every salt that expired before this day is gone (by name alone)
 //	destroyed/0195a7c2-…        the salt of this hold is gone (by name alone)

@@ -145,9 +145,9 @@ func (s *Store) AccessCheckpoints(ctx context.Context, from int64, limit int) ([
 }
 
 // PurgeAccess implements session.Store.
-func (s *Store) PurgeAccess(ctx context.Context, limit int) (n int, err error) {
+func (s *Store) PurgeAccess(ctx context.Context, limit int) (rows, checkpoints int, err error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	err = s.pool.QueryRow(ctx, "SELECT ronde_purge_access($1, $2)", session.AccessMonths, limit).Scan(&n)
-	return n, storeError(err)
+	err = s.pool.QueryRow(ctx, "SELECT purged, thinned FROM ronde_purge_access($1, $2)", session.AccessMonths, limit).Scan(&rows, &checkpoints)
+	return rows, checkpoints, storeError(err)
 }

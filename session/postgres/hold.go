@@ -118,6 +118,21 @@ func scanHold(row pgx.CollectableRow) (session.Hold, error) {
 	return h, err
 }
 
+// StandingHolds implements session.HoldStore.
+func (s *Store) StandingHolds(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]time.Time, error) {
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	standing := map[uuid.UUID]time.Time{}
+	rows, _ := s.pool.Query(ctx, "SELECT id, until FROM ronde_standing_holds($1)", ids)
+	var id uuid.UUID
+	var until time.Time
+	_, err := pgx.ForEachRow(rows, []any{&id, &until}, func() error {
+		standing[id] = session.Millis(until)
+		return nil
+	})
+	return standing, storeError(err)
+}
+
 // UncopiedHolds implements session.HoldStore.
 func (s *Store) UncopiedHolds(ctx context.Context, limit int) ([]session.Hold, error) {
 	return s.holdsOfAll(ctx, "SELECT "+holdColumns+" FROM ronde_uncopied_holds($1)", limit)

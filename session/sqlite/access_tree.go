@@ -158,9 +158,9 @@ const dayMillis = 86_400_000
 
 // PurgeAccess removes rows of the access log whose time is over, and checkpoints
 // that no longer say anything.
-func (s *Store) PurgeAccess(ctx context.Context, limit int) (int, error) {
+func (s *Store) PurgeAccess(ctx context.Context, limit int) (rows, checkpoints int, err error) {
 	var purged, thinned int64
-	err := s.write(ctx, func(t *tx) (err error) {
+	err = s.write(ctx, func(t *tx) (err error) {
 		var old int64
 		before := time.UnixMilli(t.now).UTC().AddDate(0, -session.AccessMonths, 0).UnixMilli()
 		if err := queryer(t.query).one([]any{&old},
@@ -180,7 +180,7 @@ func (s *Store) PurgeAccess(ctx context.Context, limit int) (int, error) {
 		return err
 	})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return int(max(purged, thinned)), nil
+	return int(purged), int(thinned), nil
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -99,6 +100,25 @@ func readHolds(q queryer, clause string, args ...any) (holds []session.Hold, err
 		return err
 	}, "SELECT id, tenant, mission, agent, reason, role, subject, set_at, until, released_at, copied_at, copied, gone_at FROM holds "+clause, args...)
 	return holds, err
+}
+
+// StandingHolds returns which of these holds stand, and until when.
+func (s *Store) StandingHolds(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]time.Time, error) {
+	now := s.clock().UnixMilli()
+	standing := map[uuid.UUID]time.Time{}
+	err := s.read(ctx, func(q queryer) error {
+		for _, id := range ids {
+			var until time.Time
+			err := q.one([]any{asTime{&until}}, "SELECT until FROM holds WHERE id = ? AND gone_at IS NULL AND released_at IS NULL AND until > ?", id, now)
+			if err == nil {
+				standing[id] = until
+			} else if !errors.Is(err, session.ErrNotFound) {
+				return err
+			}
+		}
+		return nil
+	})
+	return standing, err
 }
 
 // uncopied is the condition of a hold that stands and has no whole copy; the

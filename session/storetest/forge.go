@@ -100,7 +100,7 @@ func testLostCheckpoints(w *auditWorld) {
 		w.record(i + 1)
 		w.grow(i + 1)
 	}
-	w.purge(1) // yesterday's first, which its last stands for
+	w.purge(0, 1) // yesterday's first, which its last stands for
 	w.sound(10)
 	missing := "checkpoint_missing:-1--1"
 	w.Exec(w.T, "CREATE TABLE kept AS SELECT * FROM access_checkpoints")
@@ -114,7 +114,7 @@ func testLostCheckpoints(w *auditWorld) {
 		w.Exec(w.T, "INSERT INTO access_checkpoints SELECT * FROM kept")
 	}
 	w.clock(start.AddDate(1, 0, 0).Add(48 * time.Hour))
-	w.purge(10)
+	w.purge(10, 2)
 	w.sound(0)
 }
 

@@ -3,6 +3,8 @@ package storetest
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -71,8 +73,8 @@ func (p *sweepWorld) holdGone(h session.Hold) {
 	if n := p.Number(p.T, "SELECT count(*) FROM archive WHERE hold = '"+h.ID.String()+"'"); n != 0 {
 		p.Errorf("%d positions are left of the copy", n)
 	}
-	for _, create := range []bool{false, true} {
-		_, err := p.Ring.HoldSalt(p.Context(), h.ID, create)
+	for _, until := range []time.Time{{}, p.now.Add(time.Hour)} {
+		_, err := p.Ring.HoldSalt(p.Context(), h.ID, until)
 		p.is(err, session.ErrGone, "the salt of a hold that has ended")
 	}
 	holds, err := p.Store.Holds(p.Context(), p.tenant, h.Mission)
@@ -132,7 +134,7 @@ func testHoldKeepsAll(p *sweepWorld) {
 	p.clock(other.Until)
 	p.overdue() // the next sweep has a moment
 	p.clock(other.Until.Add(session.TidyingSlack))
-	p.overdue(session.ClassExcess, session.ClassHeld)
+	p.overdue(session.ClassExcess, session.ClassHeld, session.ClassHoldSalts)
 	if done := p.sweep(); done.Trimmed != 1 {
 		p.Errorf("swept %+v, want one track cut", done)
 	}
@@ -278,6 +280,58 @@ func testRestoredHold(p *sweepWorld) {
 	if _, err := p.service.SetHold(p.Context(), p.staff(), held.ID, "too late by now", p.now.Add(time.Hour)); !errors.Is(err, session.ErrGone) {
 		p.Errorf("held again: %v", err)
 	}
+}
+
+// testOrphanedHoldSalt (I7): a backup of the store has forgotten a hold, and another
+// backup still has its copy. The salt goes at the time that was the hold's, and
+// not before; that of one which stands, only with the hold.
+func testOrphanedHoldSalt(p *sweepWorld) {
+	kept, forgotten := p.ended(20, 3, "badge-1"), p.ended(20, 3, "badge-2")
+	h := p.hold(kept, 5)
+	p.hold(forgotten, 5)
+	p.sweep()
+	orphan := p.hold(forgotten, 8) // its salt is told
+	id := orphan.ID.String()
+	p.Exec(p.T, "DELETE FROM archive WHERE hold = '"+id+"'")
+	p.Exec(p.T, "DELETE FROM holds WHERE id = '"+id+"'")
+	there := func(want ...uuid.UUID) {
+		p.Helper()
+		ends, err := p.Ring.HoldSalts(p.Context())
+		p.ok(err)
+		if got := slices.Collect(maps.Keys(ends)); len(got) != len(want) || slices.ContainsFunc(want, func(id uuid.UUID) bool { return !slices.Contains(got, id) }) {
+			p.Errorf("at %v there are the salts of %v, want %v", p.now, got, want)
+		}
+	}
+	// One is extended while the keyring cannot be told.
+	_, err := p.node(p.Store, deafRing{p.Ring}).SetHold(p.Context(), p.staff(), kept.ID, "it takes longer", p.now.AddDate(0, 0, 60))
+	p.is(err, session.ErrUnavailable, "an extension that the keyring missed")
+	h.Until = p.now.AddDate(0, 0, 60)
+	p.clock(orphan.Until.Add(-time.Millisecond))
+	p.sweep()
+	there(h.ID, orphan.ID)
+	p.held(kept, h, 3)
+	p.clock(orphan.Until.Add(session.TidyingSlack))
+	p.overdue(session.ClassHoldSalts)
+	if done := p.sweep(); done.HoldSalts != 1 {
+		p.Errorf("swept %+v, want the salt of a forgotten hold destroyed", done)
+	}
+	there(h.ID)
+	p.overdue()
+	_, err = p.Ring.HoldSalt(p.Context(), orphan.ID, p.now.Add(time.Hour))
+	p.is(err, session.ErrGone, "the salt of a hold that is over")
+	p.clock(h.Until.Add(-time.Millisecond))
+	p.sweep()
+	p.held(kept, h, 3)
+	p.clock(h.Until)
+	p.sweep()
+	there()
+}
+
+// deafRing is a keyring that does not hear of extensions.
+type deafRing struct{ session.Keyring }
+
+func (deafRing) ExtendHoldSalt(context.Context, uuid.UUID, time.Time) error {
+	return session.ErrUnavailable
 }
 
 // testCopyResumed: a copy that was stopped goes on where it was.

@@ -95,20 +95,24 @@ func testErasedUncopied(p *sweepWorld) {
 	p.stored(m, 0)
 }
 
-// testClosedWithHold: a tenant goes with the holds on their missions, the copies
+// testClosedWithHold: a tenant with a hold that stands is closed only by whoever
+// says so. Then it goes with the holds on their missions, the copies
 // and the salts of those.
 func testClosedWithHold(p *sweepWorld) {
 	m := p.ended(2, 12, "badge-1")
 	h := p.hold(m, 10)
 	p.sweep()
 	p.clock(p.now.Add(time.Hour))
-	e, err := p.service.CloseTenant(p.Context(), p.tenant, false)
+	_, err := p.service.CloseTenant(p.Context(), p.tenant, false, false)
+	p.is(err, session.ErrHeld, "closing a tenant with a hold that stands")
+	p.held(m, h, 12)
+	e, err := p.service.CloseTenant(p.Context(), p.tenant, false, true)
 	p.ok(err)
 	if e.Missions != 1 || e.Positions != 24 || p.archived() != 0 {
 		p.Errorf("erased %+v, %d positions are left of the copy", e, p.archived())
 	}
-	for _, create := range []bool{false, true} {
-		if _, err := p.Ring.HoldSalt(p.Context(), h.ID, create); !errors.Is(err, session.ErrGone) {
+	for _, until := range []time.Time{{}, p.now.Add(time.Hour)} {
+		if _, err := p.Ring.HoldSalt(p.Context(), h.ID, until); !errors.Is(err, session.ErrGone) {
 			p.Errorf("the salt of the copy: %v, want gone", err)
 		}
 	}

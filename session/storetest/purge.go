@@ -79,29 +79,29 @@ func testPurge(w *auditWorld) {
 
 	year := start.AddDate(1, 0, 0)
 	w.clock(year.Add(-time.Second))
-	w.purge(1) // the checkpoint of 3 rows says nothing that the day's last does not
+	w.purge(0, 1) // the checkpoint of 3 rows says nothing that the day's last does not
 	w.sound(9)
 	w.clock(year.Add(time.Hour - time.Millisecond))
-	w.purge(0)
+	w.purge(0, 0)
 	w.sound(9)
 	w.clock(year.Add(time.Hour))
-	w.purge(5)
+	w.purge(5, 0)
 	if r := w.sound(4); r.Purged != 5 || r.Checkpoints != 2 {
 		w.Errorf("report %+v", r)
 	}
 	w.exported(4, 5)
-	w.purge(0)
+	w.purge(0, 0)
 	w.record(2)
 	w.grow(2)
 	w.sound(6)
 
 	w.clock(year.Add(25 * time.Hour))
-	w.purge(4)
+	w.purge(4, 1)
 	if r := w.sound(2); r.Purged != 9 {
 		w.Errorf("report %+v", r)
 	}
 	w.clock(year.AddDate(1, 0, 1))
-	w.purge(2)
+	w.purge(2, 1)
 	if r := w.sound(0); r.Purged != 11 {
 		w.Errorf("report %+v", r)
 	}
@@ -127,25 +127,26 @@ func (w *auditWorld) exported(rows int, purged int64) {
 }
 
 // purge removes what is to go, on several nodes at once and in small steps, and
-// checks how many rows or checkpoints that was.
-func (w *auditWorld) purge(want int64) {
+// checks how many rows and checkpoints that was.
+func (w *auditWorld) purge(rows, checkpoints int64) {
 	w.Helper()
 	var nodes sync.WaitGroup
-	var purged atomic.Int64
+	var purged, thinned atomic.Int64
 	for range 3 {
 		nodes.Go(func() {
 			for range 20 {
-				n, err := w.world.Store.PurgeAccess(w.Context(), 1)
+				n, m, err := w.world.Store.PurgeAccess(w.Context(), 1)
 				if err != nil {
 					w.Error(err)
 				}
 				purged.Add(int64(n))
+				thinned.Add(int64(m))
 			}
 		})
 	}
 	nodes.Wait()
-	if purged.Load() != want {
-		w.Errorf("%d went, want %d", purged.Load(), want)
+	if purged.Load() != rows || thinned.Load() != checkpoints {
+		w.Errorf("%d rows and %d checkpoints went, want %d and %d", purged.Load(), thinned.Load(), rows, checkpoints)
 	}
 }
 

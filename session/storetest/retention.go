@@ -54,6 +54,7 @@ func RunRetention(t *testing.T, open func(t *testing.T) Installation) {
 		{"HoldUntil", testHoldUntil},
 		{"HoldKeepsAll", testHoldKeepsAll},
 		{"RestoredHold", testRestoredHold},
+		{"OrphanedHoldSalt", testOrphanedHoldSalt},
 		{"CopyResumed", testCopyResumed},
 		{"CopyDamaged", testCopyDamaged},
 		{"CopiersAtOnce", testCopiersAtOnce},
@@ -423,8 +424,8 @@ func (d *dyingRing) DestroySalts(ctx context.Context, before session.Day, kept .
 	return run(d.killer, "destroy salts", func() (int, error) { return d.Keyring.DestroySalts(ctx, before, kept...) })
 }
 
-func (d *dyingRing) HoldSalt(ctx context.Context, hold uuid.UUID, create bool) ([]byte, error) {
-	return run(d.killer, "hold salt", func() ([]byte, error) { return d.Keyring.HoldSalt(ctx, hold, create) })
+func (d *dyingRing) HoldSalt(ctx context.Context, hold uuid.UUID, until time.Time) ([]byte, error) {
+	return run(d.killer, "hold salt", func() ([]byte, error) { return d.Keyring.HoldSalt(ctx, hold, until) })
 }
 
 func (d *dyingRing) DestroyHoldSalt(ctx context.Context, hold uuid.UUID) error {

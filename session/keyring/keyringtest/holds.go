@@ -3,14 +3,79 @@ package keyringtest
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
 	"ronde/session"
 )
+
+// heldUntil is the time until which the salts of these tests live.
+var heldUntil = (today + 30).Time()
+
+// endOf returns the time to ask for a salt with: one, to have it made.
+func endOf(create bool) time.Time {
+	if create {
+		return heldUntil
+	}
+	return time.Time{}
+}
+
+// holdSaltsEnd: it is known, on every handle, of which holds there are salts and
+// until when each is to live; later for one that is extended, and never earlier.
+func holdSaltsEnd(t *testing.T, open Opener) {
+	ring, other := open(t), open(t)
+	ends := func(want map[uuid.UUID]time.Time) {
+		t.Helper()
+		for _, ring := range []session.Keyring{ring, other} {
+			if got, err := ring.HoldSalts(t.Context()); err != nil || !maps.EqualFunc(got, want, time.Time.Equal) {
+				t.Errorf("salts %v, %v; want %v", got, err, want)
+			}
+		}
+	}
+	extend := func(hold uuid.UUID, until time.Time) {
+		t.Helper()
+		if err := ring.ExtendHoldSalt(t.Context(), hold, until); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ends(nil)
+	one, two, none := session.NewID(), session.NewID(), session.NewID()
+	extend(none, heldUntil)
+	ends(nil)
+	later := heldUntil.Add(25*time.Hour + 7*time.Millisecond)
+	salts := map[uuid.UUID][]byte{}
+	for hold, until := range map[uuid.UUID]time.Time{one: heldUntil, two: later} {
+		salt, err := ring.HoldSalt(t.Context(), hold, until)
+		if err != nil {
+			t.Fatal(err)
+		}
+		salts[hold] = salt
+	}
+	ends(map[uuid.UUID]time.Time{one: heldUntil, two: later})
+	if _, err := ring.HoldSalt(t.Context(), one, later); err != nil { // one that was made stays as it is
+		t.Fatal(err)
+	}
+	extend(two, heldUntil)
+	ends(map[uuid.UUID]time.Time{one: heldUntil, two: later})
+	for range 2 {
+		extend(one, later)
+	}
+	ends(map[uuid.UUID]time.Time{one: later, two: later})
+	if got, err := other.HoldSalt(t.Context(), one, time.Time{}); err != nil || !bytes.Equal(got, salts[one]) {
+		t.Errorf("extended, it is another salt, or none: %v", err)
+	}
+	if err := ring.DestroyHoldSalt(t.Context(), one); err != nil {
+		t.Fatal(err)
+	}
+	ends(map[uuid.UUID]time.Time{two: later})
+	extend(one, later.Add(time.Hour))
+	ends(map[uuid.UUID]time.Time{two: later})
+}
 
 // saltDays: the days of which there are salts are known, and no others.
 func saltDays(t *testing.T, open Opener) {
@@ -26,7 +91,7 @@ func saltDays(t *testing.T, open Opener) {
 	salt(t, ring, "acme", today+3, today)
 	salt(t, ring, "other", today+3, today)
 	salt(t, ring, "acme", today, today)
-	if _, err := ring.HoldSalt(t.Context(), session.NewID(), true); err != nil {
+	if _, err := ring.HoldSalt(t.Context(), session.NewID(), endOf(true)); err != nil {
 		t.Fatal(err)
 	}
 	days(today, today+3)
@@ -78,18 +143,18 @@ func someSaltsAreKept(t *testing.T, open Opener) {
 func holdSalt(t *testing.T, open Opener) {
 	ring, hold := open(t), session.NewID()
 	holdGone(t, ring, hold, false)
-	first, err := ring.HoldSalt(t.Context(), hold, true)
+	first, err := ring.HoldSalt(t.Context(), hold, endOf(true))
 	if err != nil || len(first) != 32 || bytes.Equal(first, make([]byte, 32)) {
 		t.Fatalf("a salt of %d bytes, %v: want 32 random ones", len(first), err)
 	}
-	other, err := ring.HoldSalt(t.Context(), session.NewID(), true)
+	other, err := ring.HoldSalt(t.Context(), session.NewID(), endOf(true))
 	if err != nil || bytes.Equal(first, other) {
 		t.Errorf("another hold has the same salt, or none: %v", err)
 	}
 	destroy(t, ring, today+1000)
 	for name, again := range map[string]session.Keyring{"the same handle": ring, "another handle": open(t)} {
 		for _, create := range []bool{false, true} {
-			if got, err := again.HoldSalt(t.Context(), hold, create); err != nil || !bytes.Equal(got, first) {
+			if got, err := again.HoldSalt(t.Context(), hold, endOf(create)); err != nil || !bytes.Equal(got, first) {
 				t.Errorf("%s, create %v: another salt, or none: %v", name, create, err)
 			}
 		}
@@ -98,10 +163,10 @@ func holdSalt(t *testing.T, open Opener) {
 
 func holdSaltStaysDestroyed(t *testing.T, open Opener) {
 	ring, hold, never := open(t), session.NewID(), session.NewID()
-	if _, err := ring.HoldSalt(t.Context(), hold, true); err != nil {
+	if _, err := ring.HoldSalt(t.Context(), hold, endOf(true)); err != nil {
 		t.Fatal(err)
 	}
-	kept, err := ring.HoldSalt(t.Context(), session.NewID(), true)
+	kept, err := ring.HoldSalt(t.Context(), session.NewID(), endOf(true))
 	if err != nil || len(kept) == 0 {
 		t.Fatal(err)
 	}
@@ -127,7 +192,7 @@ func holdSaltMakersAgree(t *testing.T, open Opener) {
 		var mu sync.Mutex
 		seen := map[string]bool{}
 		together(24, func(i int) {
-			s, err := rings[i%len(rings)].HoldSalt(t.Context(), hold, true)
+			s, err := rings[i%len(rings)].HoldSalt(t.Context(), hold, endOf(true))
 			if err != nil {
 				t.Error(err)
 				return
@@ -158,7 +223,7 @@ func destroyRacesHoldSalt(t *testing.T, open Opener) {
 				}
 				return
 			}
-			s, err := ring.HoldSalt(t.Context(), hold, true)
+			s, err := ring.HoldSalt(t.Context(), hold, endOf(true))
 			if errors.Is(err, session.ErrGone) {
 				return
 			}
@@ -181,7 +246,7 @@ func destroyRacesHoldSalt(t *testing.T, open Opener) {
 
 func holdGone(t *testing.T, ring session.Keyring, hold uuid.UUID, create bool) {
 	t.Helper()
-	_, err := ring.HoldSalt(t.Context(), hold, create)
+	_, err := ring.HoldSalt(t.Context(), hold, endOf(create))
 	if !errors.Is(err, session.ErrGone) || errors.Is(err, session.ErrUnavailable) {
 		t.Errorf("salt of hold %s (create %v): %v, want gone", hold, create, err)
 	}

@@ -37,6 +37,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		{"SomeSaltsAreKept", someSaltsAreKept},
 		{"SaltDays", saltDays},
 		{"HoldSalt", holdSalt},
+		{"HoldSaltsEnd", holdSaltsEnd},
 		{"HoldSaltStaysDestroyed", holdSaltStaysDestroyed},
 		{"HoldSaltMakersAgree", holdSaltMakersAgree},
 		{"DestroyRacesHoldSalt", destroyRacesHoldSalt},

@@ -104,18 +104,18 @@ END $$;
 -- first, and the checkpoints before it. Of past days the last checkpoint stays.
 -- Of several nodes at once one does it.
 -- +goose StatementBegin
-CREATE FUNCTION ronde_purge_access(months integer, most integer) RETURNS bigint LANGUAGE plpgsql VOLATILE
+CREATE FUNCTION ronde_purge_access(months integer, most integer, OUT purged bigint, OUT thinned bigint) LANGUAGE plpgsql VOLATILE
     SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     now CONSTANT timestamp := ronde_now() AT TIME ZONE 'UTC';
     old CONSTANT bigint := coalesce((
         SELECT max(c.size) FROM access_checkpoints c
         WHERE c.signed_at <= (now - months * interval '1 month') AT TIME ZONE 'UTC'), 0);
-    purged bigint;
-    thinned bigint;
 BEGIN
+    purged := 0;
+    thinned := 0;
     IF NOT pg_try_advisory_xact_lock(hashtextextended('ronde_purge_access', 0)) THEN
-        RETURN 0;
+        RETURN;
     END IF;
     DELETE FROM access_log WHERE leaf IN (SELECT l.leaf FROM access_log l WHERE l.leaf < old ORDER BY l.leaf LIMIT most);
     GET DIAGNOSTICS purged = ROW_COUNT;
@@ -127,7 +127,6 @@ BEGIN
                 AND later.signed_at < (date_trunc('day', c.signed_at AT TIME ZONE 'UTC') + interval '1 day') AT TIME ZONE 'UTC')
         ORDER BY c.size LIMIT most);
     GET DIAGNOSTICS thinned = ROW_COUNT;
-    RETURN greatest(purged, thinned);
 END $$;
 -- +goose StatementEnd
 

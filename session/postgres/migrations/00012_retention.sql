@@ -139,6 +139,15 @@ CREATE FUNCTION ronde_uncopied_holds(most integer) RETURNS SETOF holds LANGUAGE 
 $$;
 -- +goose StatementEnd
 
+-- Which of these holds, of all tenants, stand, and until when.
+-- +goose StatementBegin
+CREATE FUNCTION ronde_standing_holds(ids uuid[]) RETURNS TABLE (id uuid, until timestamptz) LANGUAGE sql VOLATILE
+    SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT h.id, h.until FROM holds h
+    WHERE h.id = ANY (ids) AND h.gone_at IS NULL AND h.released_at IS NULL AND h.until > ronde_now()
+$$;
+-- +goose StatementEnd
+
 -- Holds of all tenants that have ended and whose copy may still be there.
 -- +goose StatementBegin
 CREATE FUNCTION ronde_ended_holds(most integer) RETURNS SETOF holds LANGUAGE sql VOLATILE
@@ -421,7 +430,7 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
-GRANT EXECUTE ON FUNCTION ronde_unclaimed(), ronde_claim_days(), ronde_uncopied_holds(integer), ronde_ended_holds(integer),
+GRANT EXECUTE ON FUNCTION ronde_unclaimed(), ronde_claim_days(), ronde_standing_holds(uuid[]), ronde_uncopied_holds(integer), ronde_ended_holds(integer),
     ronde_copy_held(text, uuid, text[], bigint[], timestamptz[], bytea[]), ronde_hold_copied(text, uuid, bigint),
     ronde_delete_held(text, uuid, integer), ronde_purge_beside(date, integer), ronde_overfull(integer, timestamptz), ronde_purge_locations(), ronde_anonymize(integer),
     ronde_purge_acknowledgements(integer), ronde_overdue(bigint, integer), ronde_sealed() TO ronde_app;
