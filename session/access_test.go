@@ -263,10 +263,11 @@ func TestLeafHashForm(t *testing.T) {
 // TestAccessFileForm holds the form of a row in an exported log, which is read for
 // as long as anybody keeps one.
 func TestAccessFileForm(t *testing.T) {
-	const line = `{"leaf":0,"hash":"R620GNFR+x0ORXfOqLhIy55Ey7hrZHc3veuAmXguR9E=","row":{"salt":"BwcHBwcHBwcHBwcHBwcHBw==",` +
+	const line = `{"leaf":0,"hash":"bXSMF1fdVzpUnzUxob7aHX882HhAto3EZ156duArmOw=","row":{` +
 		`"id":"01a212f5-db89-7731-9181-9f0d1c77a56c","at":"2026-11-21T19:00:00Z","tenant":"acme","role":"operator",` +
 		`"subject":"00000000-0000-0000-0000-000000000000","action":"track.read","mission":"00000000-0000-0000-0000-000000000000",` +
-		`"agent":"a","object":"00000000-0000-0000-0000-000000000000","why":"w"}}` + "\n"
+		`"agent":"a","object":"00000000-0000-0000-0000-000000000000","why":"w",` +
+		`"salt":"BwcHBwcHBwcHBwcHBwcHBw==","mac":"CAgICAgICAgICAgICAgICA=="}}` + "\n"
 	signer, err := session.NewAccessSigner(session.NewRootSecret(), session.NewID())
 	if err != nil {
 		t.Fatal(err)
