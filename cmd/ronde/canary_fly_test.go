@@ -157,7 +157,7 @@ func (c *canary) read(mission, reason string) {
 			}
 		}
 		for _, path := range []string{"/export", "/export?format=gpx", "/ledger"} {
-			status, body := node.fetch("GET", "/v1/agents/badge-17"+path, c.key, "")
+			status, body := node.fetch("GET", "/v1/agents/badge-17"+path, c.key, "", "Access-Reason", url.PathEscape(reason))
 			if status != 200 || path != "/ledger" && !strings.Contains(body, "48.8613579") {
 				c.t.Fatalf("%s: %d %s", path, status, body)
 			}
