@@ -63,7 +63,8 @@ type side struct {
 	of                      int // how many sides its ring has
 }
 
-// crossings refuses edges that have in common what edges may not: see meetings.
+// crossings refuses edges that have in common what edges may not: see forbidden.
+// Of several it names the first that goes wrong.
 func (c *checker) crossings() error {
 	var sides []side
 	for i, p := range c.polygons {
@@ -73,8 +74,10 @@ func (c *checker) crossings() error {
 			}
 		}
 	}
-	// From south to north, so that each is compared only with those of its latitudes.
+	// From south to north: then each is compared with those of its latitudes alone.
 	slices.SortStableFunc(sides, func(s, t side) int { return cmp.Compare(min(s.a.y, s.b.y), min(t.a.y, t.b.y)) })
+	var first, with *side
+	rule := ""
 	for i := range sides {
 		s := &sides[i]
 		for j := i + 1; j < len(sides) && min(sides[j].a.y, sides[j].b.y) <= max(s.a.y, s.b.y); j++ {
@@ -82,15 +85,28 @@ func (c *checker) crossings() error {
 			if max(s.a.x, s.b.x) < min(t.a.x, t.b.x) || max(t.a.x, t.b.x) < min(s.a.x, s.b.x) {
 				continue
 			}
-			if rule := forbidden(s, t, meet(s.edge, t.edge)); rule != "" {
-				if slices.Compare([]int{s.polygon, s.ring, s.position}, []int{t.polygon, t.ring, t.position}) < 0 {
-					s, t = t, s
-				}
-				return &AreaError{c.at(s.polygon, s.ring, s.position), fmt.Sprintf("to the next position %s %s", rule, c.at(t.polygon, t.ring, t.position))}
+			why := forbidden(s, t, meet(s.edge, t.edge))
+			earlier, later := s, t
+			if later.before(earlier) {
+				earlier, later = t, s
+			}
+			if why != "" && (first == nil || later.before(first)) {
+				first, with, rule = later, earlier, why
 			}
 		}
 	}
-	return nil
+	if first == nil {
+		return nil
+	}
+	return &AreaError{
+		c.at(first.polygon, first.ring, first.position),
+		fmt.Sprintf("begins an edge that %s %s", rule, c.at(with.polygon, with.ring, with.position)),
+	}
+}
+
+// before reports whether s was sent before t.
+func (s *side) before(t *side) bool {
+	return cmp.Or(cmp.Compare(s.polygon, t.polygon), cmp.Compare(s.ring, t.ring), cmp.Compare(s.position, t.position)) < 0
 }
 
 // forbidden returns the rule that two edges break by what they have in common,
