@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"ronde/geo"
 	"ronde/session"
 )
@@ -31,11 +29,8 @@ type siteRequest struct {
 	Name    string        `json:"name" minLength:"1" maxLength:"200" example:"Entrepôt"`
 	Point   *pointRequest `json:"point,omitempty" doc:"The middle of a circle"`
 	RadiusM *float64      `json:"radius_m,omitempty" nullable:"false" minimum:"1" maximum:"50000" example:"80" doc:"Of a circle, metres"`
-	Area    areaRequest   `json:"area,omitempty"`
+	Area    *areaRequest  `json:"area,omitempty"`
 }
-
-// areaRequest is the geometry of an area, which package geo reads.
-type areaRequest jsontext.Value
 
 type pointRequest struct {
 	Latitude  *float64 `json:"latitude" nullable:"false" minimum:"-90" maximum:"90" example:"48.84"`
@@ -115,13 +110,13 @@ func (q *siteRequest) site() (geo.Site, error) {
 
 // outline returns the site of an area.
 func (q *siteRequest) outline() (geo.Site, error) {
-	area, err := geo.ParseArea(q.Area)
+	area, err := geo.ParseArea(q.Area.Value)
 	var wrong *geo.AreaError
 	switch {
 	case err == nil:
 		return geo.NewAreaSite(q.Name, area), nil
 	case errors.As(err, &wrong) && wrong.Member != "":
-		return geo.Site{}, session.ErrInvalid.At("site.area." + wrong.Member).Because("%s", wrong.Rule)
+		return geo.Site{}, session.ErrInvalid.At("site.area."+wrong.Member).Because("%s", wrong.Rule)
 	case errors.As(err, &wrong):
 		return geo.Site{}, session.ErrInvalid.At("site.area").Because("%s", wrong.Rule)
 	}

@@ -41,9 +41,6 @@ type siteReply struct {
 	Area    *areaReply  `json:"area,omitempty"`
 }
 
-// areaReply is the geometry of an area.
-type areaReply struct{ *geo.Area }
-
 type pointReply struct {
 	Latitude  float64 `json:"latitude"`
 	Longitude float64 `json:"longitude"`
