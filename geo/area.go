@@ -108,11 +108,11 @@ func (a *Area) Contains(p Point) bool {
 	return locate(a.edges, vec{2 * int64(x), 2 * int64(y)}) != outside
 }
 
-// label returns a point that the area contains, roughly in the middle of where
-// it is widest.
+// label returns a point that the area contains: of the middles of all stretches
+// inside it along some latitudes, the one farthest from the border.
 func (a *Area) label() Point {
 	const lines = 32
-	best, widest := a.polygons[0][0][0], int64(0)
+	best, room := a.polygons[0][0][0].point(), 0.0
 	var crossings []int64
 	for i := range lines {
 		// At an odd latitude there is no corner and no edge to lie along.
@@ -126,13 +126,16 @@ func (a *Area) label() Point {
 		}
 		slices.SortFunc(crossings, cmp.Compare[int64])
 		for j := 1; j < len(crossings); j += 2 {
-			v := vec{(crossings[j-1] + crossings[j]) / 2 &^ 1, y - 1} // a corner's place, to be written in nine decimals
-			if width := crossings[j] - crossings[j-1]; width > widest && a.Contains(v.point()) {
-				best, widest = v, width
+			p := vec{(crossings[j-1] + crossings[j]) / 2 &^ 1, y - 1}.point() // on the grid of corners, to be written in nine decimals
+			if end := (vec{crossings[j], y}).point(); p.Distance(end) <= room || !a.Contains(p) {
+				continue // cannot have more room than to the end of its stretch
+			}
+			if d := a.toBorder(p); d > room {
+				best, room = p, d
 			}
 		}
 	}
-	return best.point()
+	return best
 }
 
 // MarshalJSON returns the area as a GeoJSON geometry: a Polygon, or a
