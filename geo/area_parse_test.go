@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 )
@@ -95,6 +96,7 @@ func TestParseAreaRefuses(t *testing.T) {
 		"hole across":               {polygonOf(square(2, 48, .1), square(2.05, 48.05, .1)), "coordinates[1][0]", "crosses"},
 		"hole out at corners":       {polygonOf(square(2, 48, .1), "[[2.05,48.05],[2.1,48.04],[2.2,48.07],[2.1,48.1],[2.05,48.05]]"), "coordinates[1]", "hole that crosses its outer ring"},
 		"hole over a corner":        {polygonOf("[[2,48],[2.04,48],[2.05,48.05],[2.06,48],[2.1,48],[2.1,48.1],[2,48.1],[2,48]]", "[[2.02,48.01],[2.05,48.05],[2.08,48.01],[2.02,48.01]]"), "coordinates[1][2]", "crosses"},
+		"hole over a notch":         {polygonOf("[[2,48],[2.045,48],[2.04,48.03],[2.05,48.05],[2.06,48.03],[2.055,48],[2.12,48],[2.12,48.1],[2,48.1],[2,48]]", "[[2.02,48.03],[2.11,48.03],[2.11,48.07],[2.02,48.07],[2.02,48.03]]"), "coordinates[1]", "hole that crosses its outer ring"},
 		"hole along":                {polygonOf(square(2, 48, .1), "[[2.02,48],[2.04,48],[2.04,48.02],[2.02,48.02],[2.02,48]]"), "coordinates[1][0]", "runs along"},
 		"hole is the ring":          {polygonOf(square(2, 48, .1), square(2, 48, .1)), "coordinates[1][0]", "runs along"},
 		"hole in a hole":            {polygonOf(square(2, 48, .5), square(2.1, 48.1, .3), square(2.2, 48.2, .1)), "coordinates[2]", "overlaps coordinates[1]"},
@@ -149,6 +151,19 @@ func TestParseAreaAccepts(t *testing.T) {
 		if !a.Contains(a.inside) {
 			t.Errorf("%s: %v does not lie inside", name, a.inside)
 		}
+	}
+}
+
+// The largest area, with the longest numbers, fits a frame with what stands around it.
+func TestAreaFitsAFrame(t *testing.T) {
+	var corners []string
+	for i := range maxPositions - 1 {
+		sin, cos := math.Sincos(2 * math.Pi * float64(i) / (maxPositions - 1))
+		corners = append(corners, fmt.Sprintf("[%.9f,%.9f]", -179.311111111+.4*cos, -89.311111111+.4*sin))
+	}
+	b, err := json.Marshal(parse(t, polygonOf("["+strings.Join(append(corners, corners[0]), ",")+"]")))
+	if err != nil || len(b) < 28<<10 || len(b) > 31<<10 {
+		t.Errorf("%d bytes, %v", len(b), err)
 	}
 }
 

@@ -143,6 +143,9 @@ func TestContainsAgainstWindingNumbers(t *testing.T) {
 			dx, dy := rapid.Float64Range(-1, 1).Draw(rt, "dx"), rapid.Float64Range(-1, 1).Draw(rt, "dy")
 			at(exactly(t, fmt.Sprintf("%.9f", lon+dx*size), fmt.Sprintf("%.9f", lat+dy*size)))
 		}
+		for range 5 { // far beside it, too, where whole numbers would overflow
+			at(exactly(t, fmt.Sprintf("%.9f", rapid.Float64Range(-180, 180).Draw(rt, "anywhere")), fmt.Sprintf("%.9f", lat+rapid.Float64Range(-1, 1).Draw(rt, "dy")*size)))
+		}
 		for _, r := range rings {
 			for i := 1; i < len(r); i++ {
 				at(r[i])

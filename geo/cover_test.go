@@ -85,6 +85,24 @@ func TestCoverHoldsTheSite(t *testing.T) {
 	})
 }
 
+// TestCoverReachesTheEdge: all around a large circle of small cells.
+func TestCoverReachesTheEdge(t *testing.T) {
+	s := Site{Center: Point{48.84, 2.41}, RadiusM: 50_000}
+	cells, err := s.Cover(8, 20_000)
+	if err != nil || cells[0].Resolution() != 8 {
+		t.Fatalf("%d cells, %v", len(cells), err)
+	}
+	for i, corner := range s.Center.circle(49_999) { // whose corners lie a thousandth outside
+		for j := range 10 {
+			next := s.Center.circle(49_999)[(i+1)%72]
+			p := Point{corner.Lat + float64(j)/10*(next.Lat-corner.Lat), corner.Lng + float64(j)/10*(next.Lng-corner.Lng)}
+			if cell, err := CellOf(p, 8); err != nil || s.Contains(p) && !slices.Contains(cells, cell) {
+				t.Errorf("%v, %v m inside, lies in %v, which is not in the cover; %v", p, -s.ToBorder(p), cell, err)
+			}
+		}
+	}
+}
+
 // edgeOf are the average lengths of a cell's edge, in metres, as the H3 project
 // publishes them, by resolution.
 var edgeOf = []float64{1281256, 483057, 182513, 68979, 26072, 9854, 3725, 1406, 531.4, 200.8, 75.86, 28.66, 10.83, 4.09, 1.55, 0.58}

@@ -151,6 +151,19 @@ func TestToBorderAgainstManyPoints(t *testing.T) {
 	})
 }
 
+// TestToBorderAcrossTheAntimeridian: the nearest border may lie beyond 180°.
+func TestToBorderAcrossTheAntimeridian(t *testing.T) {
+	east, west := siteOf(t, polygonOf(square(179, -17, 1))), siteOf(t, polygonOf(square(-180, -17, 1)))
+	for _, c := range []struct {
+		site *Site
+		p    Point
+	}{{&east, Point{-16.5, -179.9}}, {&west, Point{-16.5, 179.9}}} {
+		if got, want := c.site.Distance(c.p), vincenty(c.p, Point{-16.5, 180}); math.Abs(got-want) > 0.0057*want {
+			t.Errorf("%v is %v m away, want %v", c.p, got, want)
+		}
+	}
+}
+
 // A site of a few metres, and what is right at its border.
 func TestSmallSite(t *testing.T) {
 	s := NewAreaSite("guérite", parse(t, polygonOf("[[2.41,48.84],[2.41003,48.84],[2.41003,48.84002],[2.41,48.84002],[2.41,48.84]]")))
