@@ -92,13 +92,19 @@ func TestCoverReachesTheEdge(t *testing.T) {
 	if err != nil || cells[0].Resolution() != 8 {
 		t.Fatalf("%d cells, %v", len(cells), err)
 	}
-	for i, corner := range s.Center.circle(49_999) { // whose corners lie a thousandth outside
-		for j := range 10 {
-			next := s.Center.circle(49_999)[(i+1)%72]
-			p := Point{corner.Lat + float64(j)/10*(next.Lat-corner.Lat), corner.Lng + float64(j)/10*(next.Lng-corner.Lng)}
-			if cell, err := CellOf(p, 8); err != nil || s.Contains(p) && !slices.Contains(cells, cell) {
-				t.Errorf("%v, %v m inside, lies in %v, which is not in the cover; %v", p, -s.ToBorder(p), cell, err)
+	for i := range 720 {
+		sin, cos := math.Sincos(2 * math.Pi * float64(i) / 720)
+		in, out := s.Center, Point{s.Center.Latitude + cos, s.Center.Longitude + 1.5*sin}
+		for range 40 { // to the last point inside, in this direction
+			middle := Point{(in.Latitude + out.Latitude) / 2, (in.Longitude + out.Longitude) / 2}
+			if s.Contains(middle) {
+				in = middle
+			} else {
+				out = middle
 			}
+		}
+		if cell, err := CellOf(in, 8); err != nil || !slices.Contains(cells, cell) {
+			t.Errorf("%v, %v m inside, lies in %v, which is not in the cover; %v", in, -s.ToBorder(in), cell, err)
 		}
 	}
 }
