@@ -1,6 +1,6 @@
 // Package geo holds the geometry of Ronde: points and positions in WGS 84,
-// great-circle distance, the site that a mission is about, and the H3 cells
-// that coarse views are made of. Everything in it is pure: no clock, no I/O,
+// great-circle distance, the site that a mission is about, a circle or an
+// outline, and the H3 cells that coarse views and coverage are made of. Everything in it is pure: no clock, no I/O,
 // no allocation on the path of a ping.
 //
 // Angles are degrees, lengths metres, speeds metres per second. Field names

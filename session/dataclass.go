@@ -69,7 +69,7 @@ func ColumnClasses() map[string]Class {
 			"refusals":       {"tenant", "mission", "reason", "count"},
 		},
 		ClassRecords: {
-			"missions":       {"reference", "site", "site_name", "site_latitude", "site_longitude", "site_radius_m", "checkpoints"},
+			"missions":       {"reference", "site", "site_name", "site_latitude", "site_longitude", "site_radius_m", "site_area", "checkpoints"},
 			"mission_agents": {"agent", "alias"},
 			"windows":        {"agent"},
 			"refusals":       {"agent"},

@@ -62,7 +62,8 @@ func (m *Mission) validateSite() error {
 	if !m.Site.Center.Valid() {
 		return ErrInvalid.At("site.point").Because("must lie within ±90 latitude and ±180 longitude and not be exactly 0,0")
 	}
-	if !(m.Site.RadiusM >= minRadiusM && m.Site.RadiusM <= maxRadiusM) {
+	// An area was checked when it was parsed, and nobody can make one otherwise.
+	if m.Site.Area == nil && !(m.Site.RadiusM >= minRadiusM && m.Site.RadiusM <= maxRadiusM) {
 		return ErrInvalid.At("site.radius_m").Because("must be %d to %d metres", minRadiusM, maxRadiusM)
 	}
 	if len(m.Checkpoints) > maxCheckpoints {

@@ -89,10 +89,15 @@ func TestValidate(t *testing.T) {
 
 // TestValidateAccepts: what lies at the border of a rule is within it.
 func TestValidateAccepts(t *testing.T) {
+	area, err := geo.ParseArea([]byte(`{"type":"Polygon","coordinates":[[[2.41,48.84],[2.4101,48.84],[2.41,48.8401],[2.41,48.84]]]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i, change := range []func(m *session.Mission){
 		func(m *session.Mission) { m.Tenant = strings.Repeat("a", 63) },
 		func(m *session.Mission) { m.Reference = strings.Repeat("é", 200) },
 		func(m *session.Mission) { m.Site.RadiusM = 50_000 },
+		func(m *session.Mission) { m.Site = geo.NewAreaSite("Bureaux", area) },
 		func(m *session.Mission) { m.Overrun, m.EndsAt = 24*time.Hour, m.StartsAt.Add(48*time.Hour) },
 		func(m *session.Mission) { m.Policy.Proof, m.Policy.RetentionDays = true, 365 },
 		func(m *session.Mission) { m.Policy.MinInterval = time.Hour },

@@ -117,10 +117,12 @@ type missionFrame struct {
 	Deadline  string    `json:"deadline,omitempty"`
 }
 
+// siteFrame is a circle of Point and RadiusM, or an Area.
 type siteFrame struct {
-	Name    string     `json:"name"`
-	Point   pointFrame `json:"point"`
-	RadiusM float64    `json:"radius_m"`
+	Name    string      `json:"name"`
+	Point   *pointFrame `json:"point,omitempty"`
+	RadiusM *float64    `json:"radius_m,omitempty"`
+	Area    *geo.Area   `json:"area,omitempty"`
 }
 
 type pointFrame struct {
@@ -131,13 +133,16 @@ type pointFrame struct {
 func newMissionFrame(m *session.Mission) missionFrame {
 	return missionFrame{
 		ID: m.ID.String(), Reference: m.Reference, State: string(m.State),
-		Site: siteFrame{
-			Name:    m.Site.Name,
-			Point:   pointFrame{m.Site.Center.Latitude, m.Site.Center.Longitude},
-			RadiusM: m.Site.RadiusM,
-		},
+		Site:     newSiteFrame(&m.Site),
 		StartsAt: rfc3339(m.StartsAt), EndsAt: rfc3339(m.EndsAt),
 	}
+}
+
+func newSiteFrame(s *geo.Site) siteFrame {
+	if s.Area != nil {
+		return siteFrame{Name: s.Name, Area: s.Area}
+	}
+	return siteFrame{Name: s.Name, Point: &pointFrame{s.Center.Latitude, s.Center.Longitude}, RadiusM: &s.RadiusM}
 }
 
 func rfc3339(t time.Time) string {

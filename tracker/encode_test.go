@@ -21,6 +21,17 @@ var (
 	atTheDoor   = geo.Point{Latitude: 48.8400001, Longitude: 2.4100002}
 )
 
+// vectorBuilding are the rings of a building with a courtyard.
+const vectorBuilding = `[[2.4095,48.8395],[2.411,48.8395],[2.411,48.8405],[2.4095,48.8405],[2.4095,48.8395]],[[2.41,48.8398],[2.41,48.8402],[2.4105,48.8402],[2.4105,48.8398],[2.41,48.8398]]`
+
+func vectorArea(geometry string) geo.Site {
+	area, err := geo.ParseArea([]byte(geometry))
+	if err != nil {
+		panic(err)
+	}
+	return geo.NewAreaSite("Bureaux", area)
+}
+
 func vectorMission() *session.Mission {
 	return &session.Mission{
 		ID: uuid.MustParse("019a9f3c-7a10-7cc4-8b6e-0123456789ab"), Tenant: "acme", Reference: `M-1 "nuit"`, Site: vectorSite,
@@ -111,6 +122,12 @@ var toAgent = map[string]func() []byte{
 		n := &noticeFrame{Version: 3, Text: "Vous êtes localisé\npendant la mission.", Acknowledged: true}
 		return encodeHello(vectorMission(), "badge-17", n, vectorStart)
 	},
+	"hello of an area": func() []byte {
+		m := with(func(m *session.Mission) {
+			m.Site = vectorArea(`{"type":"Polygon","coordinates":[` + vectorBuilding + `]}`)
+		})
+		return encodeHello(m, "badge-17", nil, vectorStart)
+	},
 	"hello before the begin, without a notice": func() []byte {
 		m := with(func(m *session.Mission) {
 			m.State, m.ChangedBy, m.BeganAt = session.Scheduled, "", time.Time{}
@@ -161,6 +178,18 @@ var toViewer = map[string]func() []byte{
 	},
 	"snapshot": func() []byte {
 		return bareRoom(vectorMission()).at("badge-17", session.EnRoute, onTheWay).snapshotOf(session.ProfileExact)
+	},
+	"snapshot of an area": func() []byte {
+		m := with(func(m *session.Mission) {
+			m.Site = vectorArea(`{"type":"Polygon","coordinates":[` + vectorBuilding + `]}`)
+		})
+		return bareRoom(m).snapshotOf(session.ProfileExact)
+	},
+	"snapshot of an area in parts": func() []byte {
+		m := with(func(m *session.Mission) {
+			m.Site = vectorArea(`{"type":"MultiPolygon","coordinates":[[` + vectorBuilding + `],[[[2.4112,48.8395],[2.4115,48.8395],[2.4115,48.8405],[2.4112,48.8395]]]]}`)
+		})
+		return bareRoom(m).snapshotOf(session.ProfileExact)
 	},
 	"snapshot in the mission's pause": func() []byte {
 		m := with(func(m *session.Mission) { m.State = session.Paused })

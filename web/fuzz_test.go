@@ -16,6 +16,7 @@ import (
 func FuzzBody(f *testing.F) {
 	for _, seed := range []string{
 		`{"reference":"M-1","site":{"name":"x","point":{"latitude":48.84,"longitude":2.41},"radius_m":80},"starts_at":"2026-11-21T20:00:00+01:00","agents":[{"agent":"a"}]}`,
+		`{"site":{"name":"x","area":{"type":"Polygon","coordinates":[[[2,48],[2.1,48],[2,48.1],[2,48]]]}}}`,
 		`{"policy":{"max_points":null}}`, `{"agents":[[[[[[`, `{"a":1,"a":2}`, `{"\u0061gents":null}`, "\xff", `{"checkpoints":[{"latitude":1e999}]}`,
 	} {
 		f.Add([]byte(seed))

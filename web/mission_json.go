@@ -1,10 +1,9 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"time"
-
-	"github.com/go-json-experiment/json/jsontext"
 
 	"ronde/geo"
 	"ronde/session"
@@ -25,11 +24,12 @@ type missionRequest struct {
 	Policy         *policyRequest      `json:"policy,omitempty"`
 }
 
+// siteRequest is a circle of Point and RadiusM, or an Area.
 type siteRequest struct {
-	Name    string         `json:"name" minLength:"1" maxLength:"200" example:"Entrepôt"`
-	Point   *pointRequest  `json:"point"`
-	RadiusM *float64       `json:"radius_m" nullable:"false" minimum:"1" maximum:"50000" example:"80" doc:"Metres"`
-	Area    jsontext.Value `json:"area,omitempty" hidden:"true"`
+	Name    string        `json:"name" minLength:"1" maxLength:"200" example:"Entrepôt"`
+	Point   *pointRequest `json:"point,omitempty" doc:"The middle of a circle"`
+	RadiusM *float64      `json:"radius_m,omitempty" nullable:"false" minimum:"1" maximum:"50000" example:"80" doc:"Of a circle, metres"`
+	Area    *areaRequest  `json:"area,omitempty"`
 }
 
 type pointRequest struct {
@@ -93,8 +93,12 @@ func (q *siteRequest) site() (geo.Site, error) {
 	switch {
 	case q == nil:
 		return geo.Site{}, required("site")
+	case q.Area != nil && (q.Point != nil || q.RadiusM != nil):
+		return geo.Site{}, session.ErrInvalid.At("site.area").Because("stands in place of point and radius_m, not beside them")
 	case q.Area != nil:
-		return geo.Site{}, session.ErrInvalid.At("site.area").Because("is not supported yet: give a point and radius_m")
+		return q.outline()
+	case q.Point == nil && q.RadiusM == nil:
+		return geo.Site{}, session.ErrInvalid.At("site.point").Because("is required, with radius_m; or area in place of both")
 	case q.Point == nil:
 		return geo.Site{}, required("site.point")
 	case q.RadiusM == nil:
@@ -102,6 +106,21 @@ func (q *siteRequest) site() (geo.Site, error) {
 	}
 	center, err := point("site.point", q.Point.Latitude, q.Point.Longitude)
 	return geo.Site{Name: q.Name, Center: center, RadiusM: *q.RadiusM}, err
+}
+
+// outline returns the site of an area.
+func (q *siteRequest) outline() (geo.Site, error) {
+	area, err := geo.ParseArea(q.Area.Value)
+	var wrong *geo.AreaError
+	switch {
+	case err == nil:
+		return geo.NewAreaSite(q.Name, area), nil
+	case errors.As(err, &wrong) && wrong.Member != "":
+		return geo.Site{}, session.ErrInvalid.At("site.area."+wrong.Member).Because("%s", wrong.Rule)
+	case errors.As(err, &wrong):
+		return geo.Site{}, session.ErrInvalid.At("site.area").Because("%s", wrong.Rule)
+	}
+	return geo.Site{}, err
 }
 
 func (q *checkpointRequest) checkpoint(field string) (session.Checkpoint, error) {

@@ -3,6 +3,7 @@ package web
 import (
 	"time"
 
+	"ronde/geo"
 	"ronde/session"
 )
 
@@ -31,10 +32,13 @@ type missionReply struct {
 	Revision       int64             `json:"revision" doc:"Rises with every change"`
 }
 
+// siteReply has the members with which the site was made, and no others: it
+// can be sent again as it is.
 type siteReply struct {
-	Name    string     `json:"name"`
-	Point   pointReply `json:"point"`
-	RadiusM float64    `json:"radius_m"`
+	Name    string      `json:"name"`
+	Point   *pointReply `json:"point,omitempty" doc:"The middle of a circle; an area has none"`
+	RadiusM *float64    `json:"radius_m,omitempty" nullable:"false" doc:"Of a circle, metres; an area has none"`
+	Area    *areaReply  `json:"area,omitempty"`
 }
 
 type pointReply struct {
@@ -70,7 +74,7 @@ type policyReply struct {
 func newMissionReply(m *session.Mission) *missionReply {
 	r := &missionReply{
 		ID: m.ID.String(), Reference: m.Reference, State: m.State,
-		Site:        siteReply{Name: m.Site.Name, Point: pointReply(m.Site.Center), RadiusM: m.Site.RadiusM},
+		Site:        newSiteReply(&m.Site),
 		Checkpoints: make([]checkpointReply, len(m.Checkpoints)),
 		StartsAt:    m.StartsAt, EndsAt: m.EndsAt, Deadline: m.Deadline,
 		OverrunMinutes: int64(m.Overrun / time.Minute), EarlyMinutes: int64(m.EarlyBegin / time.Minute),
@@ -84,6 +88,14 @@ func newMissionReply(m *session.Mission) *missionReply {
 		r.Agents[i] = agentReply{Agent: a.ID, Alias: a.Alias, Windows: len(a.Windows), Paused: a.Paused, Relieved: a.Relieved}
 	}
 	return r
+}
+
+func newSiteReply(s *geo.Site) siteReply {
+	if s.Area != nil {
+		return siteReply{Name: s.Name, Area: &areaReply{s.Area}}
+	}
+	center := pointReply(s.Center)
+	return siteReply{Name: s.Name, Point: &center, RadiusM: &s.RadiusM}
 }
 
 func newPolicyReply(p *session.Policy) policyReply {

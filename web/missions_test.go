@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"ronde/geo"
 	"ronde/session"
 )
 
@@ -68,6 +69,42 @@ func TestMissionIsWhatWasAskedFor(t *testing.T) {
 	list := w.call("GET", "/v1/missions", "operator", "").want(200, "").json()
 	wantKeys(t, "list", list, "items next_cursor")
 	wantKeys(t, "listed mission", first(t, list["items"]), missionKeys)
+}
+
+// anArea is a building of two parts, one of them with a courtyard, wound the way
+// in which it is answered.
+const anArea = `{"type":"MultiPolygon","coordinates":[[[[2.4095,48.8395],[2.411,48.8395],[2.411,48.8405],[2.4095,48.8405],[2.4095,48.8395]],[[2.41,48.8398],[2.41,48.8402],[2.4105,48.8402],[2.4105,48.8398],[2.41,48.8398]]],[[[2.4112,48.8395],[2.4115,48.8395],[2.4115,48.8405],[2.4112,48.8395]]]]}`
+
+// A mission about an area answers with it, wherever it answers with its site, in
+// a form that can be sent again.
+func TestMissionAboutAnArea(t *testing.T) {
+	w := newWorld(t)
+	site := `{"name":"Entrepôt","area":` + anArea + `}`
+	body := strings.Replace(aMission, `{"name":"Entrepôt","point":{"latitude":48.84,"longitude":2.41},"radius_m":80}`, site, 1)
+	made := w.call("POST", "/v1/missions", "platform", body).want(201, "")
+	path := "/v1/missions/" + made.text("id")
+	for _, answer := range [][]byte{
+		made.body, w.call("GET", path, "operator", "").want(200, "").body, w.call("GET", path+"/progress", "operator", "").want(200, "").body,
+	} {
+		if !strings.Contains(string(answer), `"site":`+site) {
+			t.Errorf("the answer lacks the site %s:\n%s", site, answer)
+		}
+	}
+	w.call("POST", path+"/begin", "platform", "").want(200, "")
+	for _, c := range []struct {
+		p    geo.Position
+		want float64
+	}{
+		{at(48.84, 2.4097), 0},
+		{at(48.84, 2.41025), 18}, // in the middle of the yard
+		{at(48.84, 2.4111), 7},   // between the parts
+	} {
+		w.ping(made.text("id"), c.p)
+		agent := first(t, w.call("GET", path+"/progress", "operator", "").want(200, "").json()["agents"])
+		if agent["distance_m"] != c.want {
+			t.Errorf("%v is %v m from the site, want %v", c.p.Point, agent["distance_m"], c.want)
+		}
+	}
 }
 
 func TestPolicyIsWhatWasAskedFor(t *testing.T) {

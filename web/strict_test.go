@@ -16,6 +16,9 @@ func TestStrictBodies(t *testing.T) {
 		return strings.Replace(aMission, old, replacement, 1)
 	}
 	deep := strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001)
+	area := func(geometry string) string {
+		return swap(`"point":{"latitude":48.84,"longitude":2.41},"radius_m":80`, `"area":`+geometry)
+	}
 	for name, c := range map[string]struct{ body, code string }{
 		"no body":                  {"", "invalid"},
 		"white space":              {"  ", "invalid"},
@@ -60,7 +63,19 @@ func TestStrictBodies(t *testing.T) {
 		"deep":                     {swap(`"M-1"`, deep), "invalid"},
 		"deep unknown":             {swap(`"reference"`, `"x":`+deep+`,"reference"`), "invalid:x"},
 		"no site":                  {swap(`"site"`, `"reference2"`), "invalid:reference2"},
-		"area":                     {swap(`"radius_m":80`, `"area":{"type":"Polygon"}`), "invalid:site.area"},
+		"area beside a point":      {swap(`"radius_m":80`, `"area":{"type":"Polygon"}`), "invalid:site.area"},
+		"area beside a radius":     {swap(`"point":{"latitude":48.84,"longitude":2.41}`, `"area":{"type":"Polygon"}`), "invalid:site.area"},
+		"neither":                  {swap(`"point":{"latitude":48.84,"longitude":2.41},"radius_m":80`, `"name2":1`), "invalid:site.name2"},
+		"null area":                {area("null"), "invalid:site.area"},
+		"area as text":             {area(`"POLYGON"`), "invalid:site.area"},
+		"area of no kind":          {area(`{"type":"Circle","coordinates":[]}`), "invalid:site.area.type"},
+		"area, no coordinates":     {area(`{"type":"Polygon"}`), "invalid:site.area.coordinates"},
+		"area with a crs":          {area(`{"type":"Polygon","crs":{},"coordinates":[]}`), "invalid:site.area.crs"},
+		"area's type twice":        {area(`{"type":"Polygon","type":"Polygon","coordinates":[]}`), "invalid:site.area.type"},
+		"area unclosed":            {area(`{"type":"Polygon","coordinates":[[[2,48],[2.1,48],[2.1,48.1],[2,48.1]]]}`), "invalid:site.area.coordinates[0][3]"},
+		"area crossing itself":     {area(`{"type":"MultiPolygon","coordinates":[[[[2,48],[2.1,48.1],[2.1,48],[2,48.1],[2,48]]]]}`), "invalid:site.area.coordinates[0][0][2]"},
+		"area with swapped axes":   {area(`{"type":"Polygon","coordinates":[[[35.6,139.7],[35.7,139.7],[35.7,139.8],[35.6,139.7]]]}`), "invalid:site.area.coordinates[0][0]"},
+		"area too deep":            {area(`{"type":"Polygon","coordinates":` + deep[9000:len(deep)-9000] + `}`), "invalid:site.area.coordinates[0][0]"},
 		"no point":                 {swap(`"point":{"latitude":48.84,"longitude":2.41},`, ""), "invalid:site.point"},
 		"no radius":                {swap(`,"radius_m":80`, ""), "invalid:site.radius_m"},
 		"no latitude":              {swap(`"latitude":48.84,`, ""), "invalid:site.point.latitude"},

@@ -57,13 +57,14 @@ type helloMission struct {
 	Site  helloSite `json:"site"`
 }
 
-// helloSite is the site of a mission. Point is nil for a site that is an area.
+// helloSite is the site of a mission: a circle of Point and RadiusM, or an Area.
 type helloSite struct {
 	Point *struct {
 		Latitude  float64 `json:"latitude"`
 		Longitude float64 `json:"longitude"`
 	} `json:"point"`
-	RadiusM float64 `json:"radius_m"`
+	RadiusM float64   `json:"radius_m"`
+	Area    *geo.Area `json:"area"`
 }
 
 // helloNotice is the tenant's privacy notice.

@@ -191,16 +191,20 @@ func (cmd *simulateCmd) source(agent int, recordings [][]point) func(serverFrame
 // roundAt places a round where the flags say, or else at the site.
 func (cmd *simulateCmd) roundAt(site helloSite) (round, error) {
 	r := round{Radius: cmd.Radius, Approach: cmd.Approach, Seed: cmd.Seed}
+	inner := site.RadiusM
 	switch {
 	case cmd.Center != nil:
 		r.Center = geo.Point(*cmd.Center)
 	case site.Point != nil:
 		r.Center = geo.Point{Latitude: site.Point.Latitude, Longitude: site.Point.Longitude}
+	case site.Area != nil:
+		area := geo.NewAreaSite("", site.Area)
+		r.Center, inner = area.Center, max(1, -area.ToBorder(area.Center))
 	default:
 		return round{}, errors.New("the mission's site has no point to walk around: give --center")
 	}
 	if r.Radius == 0 && cmd.Center == nil {
-		r.Radius = site.RadiusM
+		r.Radius = inner
 	}
 	if r.Radius == 0 {
 		r.Radius = 80

@@ -149,6 +149,14 @@ func TestSimulateRoundAtTheSite(t *testing.T) {
 	if err != nil || r.Center != (geo.Point{Latitude: 1, Longitude: 2}) || r.Radius != 80 {
 		t.Errorf("%+v, %v", r, err)
 	}
+	if err := json.Unmarshal([]byte(`{"area":{"type":"Polygon","coordinates":[[[2.41,48.84],[2.411,48.84],[2.411,48.841],[2.41,48.841],[2.41,48.84]]]}}`), &site.Mission.Site); err != nil {
+		t.Fatal(err)
+	}
+	site.Mission.Site.Point = nil
+	r, err = (&simulateCmd{}).roundAt(site.Mission.Site)
+	if area := geo.NewAreaSite("", site.Mission.Site.Area); err != nil || r.Radius < 30 || r.Radius > 37 || area.ToBorder(r.Center) > -r.Radius {
+		t.Errorf("in an area of 73 by 111 m: %+v, %v", r, err)
+	}
 	if _, err = (&simulateCmd{}).roundAt(helloSite{}); err == nil {
 		t.Error("a round is nowhere")
 	}

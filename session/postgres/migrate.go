@@ -18,7 +18,7 @@ import (
 
 // SchemaVersion is the version of the schema that this program needs: that of
 // the last of its migrations.
-const SchemaVersion int64 = 14
+const SchemaVersion int64 = 15
 
 // versionTable says which migrations a database has had.
 const versionTable = "ronde_schema"

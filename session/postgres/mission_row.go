@@ -49,13 +49,16 @@ type missionRow struct {
 // siteJSON, checkpointJSON and agentJSON are the forms of what the database
 // keeps as JSON. Times in it are milliseconds since the epoch.
 type siteJSON struct {
+	checkpointJSON
+	Area *geo.Area `json:"area,omitempty"` // nil for a circle
+}
+
+type checkpointJSON struct {
 	Name      string  `json:"name"`
 	Latitude  float64 `json:"latitude"`
 	Longitude float64 `json:"longitude"`
 	RadiusM   float64 `json:"radius_m"`
 }
-
-type checkpointJSON siteJSON
 
 type agentJSON struct {
 	ID          string      `json:"id"`
@@ -69,7 +72,14 @@ type agentJSON struct {
 }
 
 func siteOf(s geo.Site) siteJSON {
-	return siteJSON{Name: s.Name, Latitude: s.Center.Latitude, Longitude: s.Center.Longitude, RadiusM: s.RadiusM}
+	return siteJSON{checkpointJSON{Name: s.Name, Latitude: s.Center.Latitude, Longitude: s.Center.Longitude, RadiusM: s.RadiusM}, s.Area}
+}
+
+func (j *siteJSON) site() geo.Site {
+	if j.Area != nil {
+		return geo.NewAreaSite(j.Name, j.Area)
+	}
+	return geo.Site{Name: j.Name, Center: geo.Point{Latitude: j.Latitude, Longitude: j.Longitude}, RadiusM: j.RadiusM}
 }
 
 // checkpointsOf returns an empty list for none: null is no list of checkpoints.
@@ -84,10 +94,7 @@ func checkpointsOf(list []session.Checkpoint) []checkpointJSON {
 func (r *missionRow) mission() *session.Mission {
 	m := &session.Mission{
 		ID: r.ID, Tenant: r.Tenant, Reference: r.Reference,
-		Site: geo.Site{
-			Name: r.Site.Name, RadiusM: r.Site.RadiusM,
-			Center: geo.Point{Latitude: r.Site.Latitude, Longitude: r.Site.Longitude},
-		},
+		Site:     r.Site.site(),
 		StartsAt: session.Millis(r.StartsAt), EndsAt: session.Millis(r.EndsAt),
 		Overrun: millis(r.OverrunMS), EarlyBegin: millis(r.EarlyBeginMS),
 		Policy: session.Policy{

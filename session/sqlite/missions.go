@@ -28,13 +28,13 @@ func (t *tx) createMission(m *session.Mission) error {
 		return err
 	}
 	_, err := t.exec(`INSERT INTO missions (
-			id, tenant, reference, site_name, site_latitude, site_longitude, site_radius_m, checkpoints,
+			id, tenant, reference, site_name, site_latitude, site_longitude, site_radius_m, site_area, checkpoints,
 			starts_at, ends_at, overrun_ms, early_begin_ms,
 			track, proof, retention_days, min_interval_ms, max_points, speed, agent_controls,
 			state, changed_by, end_reason, created_at, began_at, ended_at, expires_on, deadline, revision)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`,
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`,
 		m.ID, m.Tenant, m.Reference,
-		m.Site.Name, m.Site.Center.Latitude, m.Site.Center.Longitude, m.Site.RadiusM, checkpoints(m.Checkpoints),
+		m.Site.Name, m.Site.Center.Latitude, m.Site.Center.Longitude, m.Site.RadiusM, area{m.Site.Area}, checkpoints(m.Checkpoints),
 		m.StartsAt.UnixMilli(), m.EndsAt.UnixMilli(), m.Overrun.Milliseconds(), m.EarlyBegin.Milliseconds(),
 		m.Policy.Track, m.Policy.Proof, m.Policy.RetentionDays, m.Policy.MinInterval.Milliseconds(),
 		m.Policy.MaxPoints, m.Policy.Speed, m.Policy.AgentControls,
@@ -150,13 +150,13 @@ func readMissions(q queryer, now int64, clause string, args ...any) ([]*session.
 		m := &session.Mission{ReadAt: time.UnixMilli(now).UTC()}
 		list = append(list, m)
 		return row.Scan(&m.ID, &m.Tenant, &m.Reference,
-			&m.Site.Name, &m.Site.Center.Latitude, &m.Site.Center.Longitude, &m.Site.RadiusM, asCheckpoints{&m.Checkpoints},
+			&m.Site.Name, &m.Site.Center.Latitude, &m.Site.Center.Longitude, &m.Site.RadiusM, asArea{&m.Site}, asCheckpoints{&m.Checkpoints},
 			asTime{&m.StartsAt}, asTime{&m.EndsAt}, asSpan{&m.Overrun}, asSpan{&m.EarlyBegin},
 			&m.Policy.Track, &m.Policy.Proof, &m.Policy.RetentionDays, asSpan{&m.Policy.MinInterval},
 			&m.Policy.MaxPoints, &m.Policy.Speed, &m.Policy.AgentControls,
 			&m.State, &m.ChangedBy, &m.EndReason, asTime{&m.CreatedAt}, asTime{&m.BeganAt}, asTime{&m.EndedAt},
 			asDay{&m.ExpiresOn}, asTime{&m.Deadline}, &m.Revision)
-	}, `SELECT id, tenant, reference, site_name, site_latitude, site_longitude, site_radius_m, checkpoints,
+	}, `SELECT id, tenant, reference, site_name, site_latitude, site_longitude, site_radius_m, site_area, checkpoints,
 			starts_at, ends_at, overrun_ms, early_begin_ms,
 			track, proof, retention_days, min_interval_ms, max_points, speed, agent_controls,
 			state, changed_by, end_reason, created_at, began_at, ended_at, expires_on, deadline, revision

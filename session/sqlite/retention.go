@@ -212,7 +212,7 @@ func (t *tx) anonymize(mission uuid.UUID) error {
 			return fmt.Errorf("make a record anonymous: %w", err)
 		}
 	}
-	_, err := t.exec(`UPDATE missions SET reference = '', site_name = '', site_latitude = 0, site_longitude = 0, site_radius_m = 0,
+	_, err := t.exec(`UPDATE missions SET reference = '', site_name = '', site_latitude = 0, site_longitude = 0, site_radius_m = 0, site_area = NULL,
 		checkpoints = '[]', anonymous_at = ?, revision = revision + 1 WHERE id = ?`, t.now, mission)
 	return err
 }

@@ -69,6 +69,35 @@ func (a asDay) Scan(column any) error {
 	return fmt.Errorf("a day is stored as %T", column)
 }
 
+// area is the column of a site's area: NULL if it is a circle.
+type area struct{ *geo.Area }
+
+// Value returns the GeoJSON text.
+func (a area) Value() (driver.Value, error) {
+	if a.Area == nil {
+		return nil, nil
+	}
+	text, err := a.MarshalJSON()
+	return string(text), err
+}
+
+// asArea scans a column of areas into a site whose name was scanned before.
+type asArea struct{ site *geo.Site }
+
+func (a asArea) Scan(column any) error {
+	switch text := column.(type) {
+	case nil:
+		return nil
+	case string:
+		parsed, err := geo.ParseArea([]byte(text))
+		if err == nil {
+			*a.site = geo.NewAreaSite(a.site.Name, parsed)
+		}
+		return err
+	}
+	return fmt.Errorf("an area is stored as %T", column)
+}
+
 // checkpoint is the stored form of a session.Checkpoint.
 type checkpoint struct {
 	Name      string  `json:"name"`

@@ -31,6 +31,16 @@ func (w *world) everything() *session.Mission {
 	return m
 }
 
+// outline returns a site that is an area: two parts, one of them with a yard.
+func (w *world) outline(name string) geo.Site {
+	area, err := geo.ParseArea([]byte(`{"type":"MultiPolygon","coordinates":[
+		[[[2.409123456,48.839],[2.411,48.839],[2.411,48.841],[2.409,48.841],[2.409123456,48.839]],
+			[[2.41,48.8395],[2.4095,48.8395],[2.4095,48.84],[2.41,48.84],[2.41,48.8395]]],
+		[[[2.412,48.839],[2.4121,48.841],[2.4119,48.840000001],[2.412,48.839]]]]}`))
+	w.ok(err)
+	return geo.NewAreaSite(name, area)
+}
+
 func testCreateMission(w *world) {
 	w.at(42 * time.Millisecond)
 	m := w.everything()
@@ -46,6 +56,13 @@ func testCreateMission(w *world) {
 	w.create(bare)
 	if got := w.read(bare); !reflect.DeepEqual(got, bare) {
 		w.Errorf("read back\n%+v, want\n%+v", got, bare)
+	}
+
+	outlined := w.plan("badge-3")
+	outlined.Site = w.outline("Bureaux \"B\"")
+	w.create(outlined)
+	if got := w.read(outlined); !reflect.DeepEqual(got, outlined) {
+		w.Errorf("read back\n%+v, want\n%+v", got, outlined)
 	}
 
 	again := w.plan("badge-2")

@@ -508,7 +508,7 @@ func testAnonymous(p *sweepWorld) {
 	m := p.plan("badge-secret", "badge-hidden")
 	m.Reference, m.Agents[0].Alias = "ref-secret", "alias-secret"
 	m.Checkpoints = []session.Checkpoint{{Name: "door-secret", Point: m.Site.Center, RadiusM: 20}}
-	m.Site.Name = "site-secret"
+	m.Site = p.outline("site-secret")
 	m = p.do(p.create(m), session.Begin)
 	p.fill(m, 3)
 	p.judged(m, "badge-secret", m.BeganAt.Add(-time.Hour), session.OutsideWindow)

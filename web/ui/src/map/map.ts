@@ -1,7 +1,7 @@
 // The chart: the site, rings of distance around it, and where the agents may
 // be. This module and what it imports are loaded after the page's first paint.
 
-import type { Feature as GeoJsonFeature, GeoJsonProperties, LineString, Polygon } from 'geojson';
+import type { Feature as GeoJsonFeature, GeoJsonProperties, LineString, MultiPolygon, Polygon } from 'geojson';
 import { Map as MapLibre, Marker, ScaleControl, setWorkerUrl, type GeoJSONSource } from 'maplibre-gl';
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?url';
 import { make, setText } from '../look/dom';
@@ -9,9 +9,10 @@ import { formatDistance } from '../words/format';
 import type { Words } from '../words/words';
 import { AgentMarker } from './agent-marker';
 import type { Chart } from './chart';
-import { boundsOf, circle, contains, destination, metresPerPixel, ringDistances, type Bounds, type Coordinate } from './geometry';
+import { boundsOf, circle, contains, metresPerPixel, ringDistances, type Bounds, type Coordinate } from './geometry';
 import './map.css';
 import { loadCells, needsCells, outline } from './shapes';
+import { shapeOf, type SiteShape } from './site-shape';
 import { chartStyle, paints } from './style';
 import { trustWorker } from './trusted';
 
@@ -44,6 +45,7 @@ class ChartMap implements MapView {
   readonly #siteName = make('span', 'site-name');
   #rings: Marker[] = [];
   #chart: Chart;
+  #shape: SiteShape;
   #loaded = false;
   /** Whether the device took away what the map is drawn with. The markers are the page's own, and go on. */
   #lost = false;
@@ -55,6 +57,7 @@ class ChartMap implements MapView {
     this.#place = place;
     this.#words = words;
     this.#chart = chart;
+    this.#shape = shapeOf(chart.site);
     const canvas = make('div', 'chart-map');
     place.replaceChildren(canvas);
     this.#map = new MapLibre({
@@ -68,7 +71,7 @@ class ChartMap implements MapView {
       renderWorldCopies: false,
       maxZoom: 19,
       fadeDuration: 0,
-      center: [chart.site.point.longitude, chart.site.point.latitude],
+      center: [this.#shape.center.longitude, this.#shape.center.latitude],
       zoom: 14,
     });
     this.#map.touchZoomRotate.disableRotation();
@@ -79,13 +82,14 @@ class ChartMap implements MapView {
     north.setAttribute('aria-hidden', 'true');
     place.append(north, this.#tools(), this.#note);
     this.#siteName.setAttribute('aria-hidden', 'true');
-    this.#site = new Marker({ element: this.#siteName, anchor: 'top', offset: [0, 4] }).setLngLat(this.#southOf(chart)).addTo(this.#map);
+    this.#site = new Marker({ element: this.#siteName, anchor: 'top', offset: [0, 4] }).setLngLat(this.#shape.south).addTo(this.#map);
     this.#listen();
     this.#draw();
     this.#fit(true);
   }
 
   show(chart: Chart): void {
+    if (chart.site !== this.#chart.site) this.#shape = shapeOf(chart.site);
     this.#chart = chart;
     this.#draw();
     if (this.#following) this.#fit(false);
@@ -172,7 +176,7 @@ class ChartMap implements MapView {
     setText(this.#note, note);
     this.#note.hidden = note === '';
     setText(this.#siteName, site.name);
-    this.#site.setLngLat(this.#southOf(this.#chart));
+    this.#site.setLngLat(this.#shape.south);
     const gone = new Set(this.#agents.keys());
     for (const agent of agents) {
       gone.delete(agent.alias);
@@ -198,8 +202,8 @@ class ChartMap implements MapView {
   }
 
   #drawSources(): void {
-    const { agents, trails, site } = this.#chart;
-    this.#set('site', [polygon(circle(site.point, site.radius_m), {})]);
+    const { agents, trails } = this.#chart;
+    this.#set('site', [polygons(this.#shape.polygons)]);
     this.#set('trails', trails.filter((points) => points.length > 1).map((points) => line(points.map(([, lng, lat]) => [lng, lat]))));
     this.#set(
       'shapes',
@@ -213,15 +217,14 @@ class ChartMap implements MapView {
 
   #drawRings(): void {
     if (!this.#loaded || this.#lost) return;
-    const { point, radius_m } = this.#chart.site;
-    const scale = metresPerPixel(point.latitude, this.#map.getZoom());
-    const rings = ringDistances(scale, RING_GAP, 3000);
-    if (!this.#set('rings', rings.map((d) => line(circle(point, radius_m + d, 180))))) return;
+    const scale = metresPerPixel(this.#shape.center.latitude, this.#map.getZoom());
+    const rings = ringDistances(scale, RING_GAP, 3000).map((d) => ({ d, around: this.#shape.around(d) }));
+    if (!this.#set('rings', rings.map(({ around }) => line(around)))) return;
     for (const label of this.#rings) label.remove();
-    this.#rings = rings.map((d) => {
+    this.#rings = rings.map(({ d, around }) => {
       const element = make('span', 'ring-name', formatDistance(d, this.#words.lang));
       element.setAttribute('aria-hidden', 'true');
-      return new Marker({ element }).setLngLat(destination(point, radius_m + d, 0)).addTo(this.#map);
+      return new Marker({ element }).setLngLat(around[0] ?? [0, 0]).addTo(this.#map);
     });
   }
 
@@ -246,8 +249,7 @@ class ChartMap implements MapView {
   }
 
   #corners(): Coordinate[] {
-    const { site, agents } = this.#chart;
-    return [...circle(site.point, Math.max(site.radius_m, 30)), ...agents.flatMap(outline)];
+    return [...circle(this.#shape.center, 30), ...this.#shape.polygons.flat(2), ...this.#chart.agents.flatMap(outline)];
   }
 
   #bounds(): Bounds {
@@ -265,10 +267,6 @@ class ChartMap implements MapView {
     return getComputedStyle(this.#place).getPropertyValue(name).trim();
   }
 
-  #southOf({ site }: Chart): Coordinate {
-    return destination(site.point, site.radius_m, 180);
-  }
-
   #clearMarkers(): void {
     for (const marker of this.#agents.values()) marker.remove();
     this.#agents.clear();
@@ -278,12 +276,18 @@ class ChartMap implements MapView {
   }
 }
 
-type Feature = GeoJsonFeature<Polygon | LineString>;
+type Feature = GeoJsonFeature<Polygon | MultiPolygon | LineString>;
 
 const polygon = (ring: Coordinate[], properties: GeoJsonProperties): Feature => ({
   type: 'Feature',
   properties,
   geometry: { type: 'Polygon', coordinates: [ring] },
+});
+
+const polygons = (coordinates: Coordinate[][][]): Feature => ({
+  type: 'Feature',
+  properties: {},
+  geometry: { type: 'MultiPolygon', coordinates },
 });
 
 const line = (coordinates: Coordinate[]): Feature => ({

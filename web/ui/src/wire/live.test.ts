@@ -49,12 +49,19 @@ describe('members that may be missing', () => {
   });
 });
 
+const site = (of: string) =>
+  `{"type":"snapshot","mission":{"id":"m","reference":"r","site":${of},"state":"active","starts_at":"2026-11-21T19:00:00Z","ends_at":"2026-11-22T03:00:00Z"},"agents":[]}`;
+
 describe('a frame that is not as promised is refused', () => {
   it.each([
     ['no object', '[]'],
     ['null', 'null'],
     ['no type', '{}'],
     ['a snapshot without mission', '{"type":"snapshot","agents":[]}'],
+    ['a site without a place', site('{"name":"x"}')],
+    ['an area of no kind', site('{"name":"x","area":{"type":"Circle","coordinates":[]}}')],
+    ['an area without a ring', site('{"name":"x","area":{"type":"Polygon","coordinates":[]}}')],
+    ['an area out of range', site('{"name":"x","area":{"type":"Polygon","coordinates":[[[2,48],[2,91],[3,49],[2,48]]]}}')],
     ['agents that are no list', '{"type":"progress","agents":{}}'],
     ['a state that is none', '{"type":"state","state":"asleep"}'],
     ['a trail of texts', '{"type":"trail","alias":"A1","points":[["1","2","3"]]}'],

@@ -19,11 +19,29 @@ export interface Position extends Point {
   readonly accuracy: number | undefined;
 }
 
-export interface Site {
+/** A site that is a circle. */
+export interface Circle {
   readonly name: string;
   readonly point: Point;
   readonly radius_m: number;
+  readonly area?: undefined;
 }
+
+/** Longitude and latitude. */
+export type LngLat = readonly [number, number];
+
+/** A GeoJSON geometry: of each polygon first the outer ring, then its holes. */
+export type Area =
+  | { readonly type: 'Polygon'; readonly coordinates: readonly (readonly LngLat[])[] }
+  | { readonly type: 'MultiPolygon'; readonly coordinates: readonly (readonly (readonly LngLat[])[])[] };
+
+/** A site that is an outline. */
+export interface Outline {
+  readonly name: string;
+  readonly area: Area;
+}
+
+export type Site = Circle | Outline;
 
 export interface Mission {
   readonly id: string;
@@ -125,8 +143,33 @@ const position: Read<Position> = (value, at) => ({
   accuracy: member(members(value, at), 'accuracy', optional(number(0))),
 });
 
+const lngLat: Read<LngLat> = (value, at) => {
+  if (!Array.isArray(value) || value.length !== 2) throw new ShapeError(at, 'a longitude and a latitude');
+  return [longitude(value[0], at), latitude(value[1], at)];
+};
+
+const rings: Read<LngLat[][]> = (value, at) => {
+  const polygon = list(list(lngLat))(value, at);
+  if (polygon.length === 0 || polygon.some((ring) => ring.length < 4)) throw new ShapeError(at, 'a polygon');
+  return polygon;
+};
+
+const area: Read<Area> = (value, at) => {
+  const m = members(value, at);
+  switch (member(m, 'type', word('Polygon', 'MultiPolygon'))) {
+    case 'Polygon':
+      return { type: 'Polygon', coordinates: member(m, 'coordinates', rings) };
+    case 'MultiPolygon':
+      return { type: 'MultiPolygon', coordinates: member(m, 'coordinates', list(rings)) };
+    default:
+      throw new ShapeError(at, 'a Polygon or MultiPolygon');
+  }
+};
+
 const site: Read<Site> = (value, at) => {
   const m = members(value, at);
+  const outline = member(m, 'area', optional(area));
+  if (outline !== undefined) return { name: member(m, 'name', text), area: outline };
   return { name: member(m, 'name', text), point: member(m, 'point', point), radius_m: member(m, 'radius_m', number(0)) };
 };
 
