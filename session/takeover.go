@@ -121,7 +121,7 @@ func (r *Reading) fold(m *Mission, key *TrackKey, rows []Row) error {
 		}
 		at := row.At.UnixMilli()
 		r.Seen = max(r.Seen, at)
-		r.Fold(&m.Site, at, &fix.Position)
+		r.Fold(m, at, &fix.Position)
 	}
 	return nil
 }
