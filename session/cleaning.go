@@ -96,17 +96,18 @@ func (p *Progress) follows(at int64, fix *geo.Position) bool {
 // restart goes on from another estimate, which no way leads to from the last.
 func (p *Progress) restart(e estimate) {
 	p.track = e
-	p.closing = closing{}
+	p.journey = journey{}
 }
 
 // isFrozen reports whether a fix repeats the last used position of an agent who
-// was too fast to stop there. It remembers that until the position changes or
-// the track has nothing to say any more.
+// was too fast to stop there, by the last step as well as by the track. It
+// remembers that until the position changes or the track has nothing to say any
+// more.
 func (p *Progress) isFrozen(at int64, fix *geo.Position) bool {
 	if p.track.at == 0 || fix.Point != p.Position.Point || at-p.track.at > coast {
 		p.frozen = false
 		return false
 	}
-	p.frozen = p.frozen || p.track.speed()*1000 > braking*float64(at-p.track.at)
+	p.frozen = p.frozen || min(p.step, p.track.speed())*1000 > braking*float64(at-p.track.at)
 	return p.frozen
 }

@@ -2,89 +2,97 @@ package session
 
 import "math"
 
-// ETA is the time that an agent still needs to the site, counted from the
-// newest used fix: a range, in seconds, that is meant to hold the truth four
+// ETA is the time that an agent still needs to the site, in seconds from the
+// newest used fix: a figure, and the range that is meant to hold the truth four
 // times in five. The zero ETA says that nobody can know.
+//
+// It rests on the distance as the crow flies and on the agent's mean speed, stops
+// included. What the streets add to the way, or a motorway takes off the time,
+// it does not know: hence the wide range, which is measured on recorded drives
+// (see TestETAOnTraces).
 type ETA struct {
-	LowerS, UpperS float64
+	LowerS, Seconds, UpperS float64
 }
 
 // Known reports whether the ETA says anything.
-func (e ETA) Known() bool { return e.UpperS > 0 }
-
-// Seconds returns the middle of the range.
-func (e ETA) Seconds() float64 { return (e.LowerS + e.UpperS) / 2 }
+func (e ETA) Known() bool { return e.Seconds > 0 }
 
 const (
-	// The closing speed is averaged over two horizons, seconds. Where both agree
-	// the journey is steady; where they do not, the truth lies between or beyond.
-	soonS, longS = 60, 300
-	// observedS is how long an approach is watched before anything is said of it.
+	// pathS is the horizon of the mean speed, seconds: some traffic lights.
+	pathS = 300
+	// observedS is how long a way is watched before anything is said of its end.
 	observedS = 60
-	// slowest is the closing speed, m/s, below which an agent is not coming.
+	// slowest is the mean speed, m/s, below which an agent is not coming.
 	slowest = 0.3
-	// margin widens the range beyond what the two horizons say: the last part of a
-	// way is not like the one before.
-	margin = 0.25
-	// vaguest is the greatest ratio of the ends of a range that still says
-	// something, and farthest the longest time that is foretold, seconds.
-	vaguest, farthest = 4, 4 * 3600
+	// farthest is the longest time that is foretold, seconds.
+	farthest = 4 * 3600
 
-	// So much do the ends of a range move at most for each second that passes,
-	// beyond that second itself: a share of what they are, and a constant.
-	driftShare, driftS = 0.01, 0.5
+	// Of the time that the straight way takes at the mean speed, this is what the
+	// real way took on the recorded drives: the median, and the range that holds
+	// four in five. The median is near the circuity of road networks that
+	// geographers measure (Ballou, Rahardja, Sakai, Selected country circuity
+	// factors for road travel distance estimation, 2002: 1.2 to 1.5 in Europe).
+	lowerWay, middleWay, upperWay = 0.5, 1.2, 2.5
+
+	// The straight time moves by no more than this for each second that passes,
+	// beyond that second itself: a share of what it was, and a constant, in
+	// seconds.
+	driftShare, driftS = 0.05, 1
 )
 
-// closing is how fast an agent comes nearer to the site.
-type closing struct {
-	distance float64 // metres, at the last used fix
+// journey is how an agent has come along lately.
+type journey struct {
+	distance float64 // metres from the site, at the last used fix
 	watched  float64 // seconds since the first
-	soon     float64 // mean closing speed, m/s, over soonS
-	long     float64 // and over longS
+	speed    float64 // mean speed, m/s
+	closing  float64 // mean speed towards the site, m/s
 }
 
-// near takes in the distance after another dt seconds.
-func (c *closing) near(distance, dt float64) {
+// travel takes in the distance and the speed after another dt seconds.
+func (j *journey) travel(distance, speed, dt float64) {
 	if dt > 0 {
-		speed := (c.distance - distance) / dt
-		c.watched += dt
-		c.soon += share(dt, c.watched, soonS) * (speed - c.soon)
-		c.long += share(dt, c.watched, longS) * (speed - c.long)
+		j.watched += dt
+		// An exponential mean, or the plain one while the horizon is not over.
+		share := max(1-math.Exp(-dt/pathS), dt/j.watched)
+		j.speed += share * (speed - j.speed)
+		j.closing += share * ((j.distance-distance)/dt - j.closing)
 	}
-	c.distance = distance
+	j.distance = distance
 }
 
-// share is the weight of the last dt seconds in a mean over a horizon: that of
-// an exponential one, or of the plain one while that is not over.
-func share(dt, watched, horizon float64) float64 {
-	return max(1-math.Exp(-dt/horizon), dt/watched)
+// straight returns how many seconds the straight way takes at the mean speed; 0
+// if that means nothing.
+func (j *journey) straight() float64 {
+	if j.watched < observedS || j.speed < slowest || j.closing <= 0 {
+		return 0
+	}
+	if s := j.distance / j.speed; s*middleWay <= farthest {
+		return s
+	}
+	return 0
 }
 
-// estimate returns the ETA that distance and speed alone give.
-func (c *closing) eta() ETA {
-	fast, slow := max(c.soon, c.long), min(c.soon, c.long)
-	if c.watched < observedS || slow < slowest {
-		return ETA{}
-	}
-	e := ETA{c.distance / fast / (1 + margin), c.distance / slow * (1 + margin)}
-	if e.UpperS > vaguest*e.LowerS || e.UpperS > farthest {
-		return ETA{}
-	}
-	return e
+// ETA returns when the agent is expected, if that can be known: not before a
+// minute of their way was seen, nor while they rest or do not come nearer.
+func (p *Progress) ETA() ETA {
+	return ETA{LowerS: lowerWay * p.straight, Seconds: middleWay * p.straight, UpperS: upperWay * p.straight}
 }
 
-// towards returns the ETA dt seconds after e if now the estimate is next. The
-// time of arrival moves by no more than the drift allows, so that the figure on
-// a client's screen does not jump about.
-func (e ETA) towards(next ETA, dt float64) ETA {
-	if !e.Known() || !next.Known() {
-		return next
+// expect goes on to the ETA after a used fix that came dt seconds after the last.
+func (p *Progress) expect(distance, dt float64) {
+	if p.journey == (journey{}) { // a track begins
+		p.straight, dt = 0, 0
 	}
-	return ETA{drift(e.LowerS, next.LowerS, dt), drift(e.UpperS, next.UpperS, dt)}
-}
-
-func drift(from, to, dt float64) float64 {
-	bound := dt * (driftShare*from + driftS)
-	from -= dt
-	return max(0, min(max(to, from-bound), from+bound))
+	p.journey.travel(distance, p.track.speed(), dt)
+	next := p.journey.straight()
+	switch {
+	case p.Phase == OnSite || p.Phase == Left || p.Signal == Stationary:
+		p.straight = 0
+	case p.straight == 0 || next == 0:
+		p.straight = next
+	default: // so that the figure on a client's screen does not jump about
+		bound := dt * (driftShare*p.straight + driftS)
+		due := p.straight - dt
+		p.straight = max(0, min(max(next, due-bound), due+bound))
+	}
 }

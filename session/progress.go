@@ -1,6 +1,10 @@
 package session
 
-import "ronde/geo"
+import (
+	"math"
+
+	"ronde/geo"
+)
 
 // Progress is what an agent's stored fixes mean: a pure fold over them. It
 // holds for one window and is forgotten when that closes.
@@ -20,19 +24,20 @@ type Progress struct {
 	// ArrivedAt is when the agent first was on the site, and LeftAt when they last
 	// were before they left; 0: not yet. Who comes back has not left.
 	ArrivedAt, LeftAt int64
-	ETA               ETA
 	Counts            Counts
 
 	track     estimate
 	tentative estimate // what rejected fixes in a row agree upon
 	rejects   int8     // how many they are
 	frozen    bool     // the receiver repeats its last position
+	step      float64  // metres per second from the last used fix but one to the last
 	run       int8     // fixes in a row that say the agent arrived or left
 	since     int64    // the first of them
 	onSite    int64    // the newest fix that did not say the agent is away
 	resting   geo.Point
 	restingAt int64 // since when the agent has not moved from there
-	closing   closing
+	journey   journey
+	straight  float64 // what the ETA rests on, seconds; 0: it cannot be known
 }
 
 // HasFix reports whether there is a position to show.
@@ -48,9 +53,9 @@ func (p *Progress) Newer(q *Progress) bool {
 // epoch) and reports whether there is a new state to publish.
 //
 // A fix that is not newer than the newest folded is late: it is counted, which
-// any order of late fixes does alike, and changes nothing else. So the folds of
-// one track in whatever order it came differ from that of the sorted track by
-// what was late and nothing else, and the sorted track has one fold only.
+// any order of late fixes does alike, and changes nothing else. So a fold is that
+// of the fixes that were news when they came, in their order. What late ones
+// would have said, the report says, which folds the sorted track.
 //
 // It allocates nothing, and its size does not grow.
 func (p *Progress) Fold(m *Mission, at int64, fix *geo.Position) bool {
@@ -58,30 +63,19 @@ func (p *Progress) Fold(m *Mission, at int64, fix *geo.Position) bool {
 		p.Counts.Late++
 		return false
 	}
-	before := p.Timestamp
 	p.Latest = at
 	if !p.clean(at, fix) {
 		return true
 	}
+	dt := float64(at-p.Timestamp) / 1000
+	east, north := p.Position.Offset(fix.Point)
+	p.step = math.Hypot(east, north) / dt
 	p.Timestamp, p.Position = at, *fix
 	distance := m.Site.Distance(p.track.point)
 	p.enter(at, distance, p.track.radius())
 	p.rest(m, at)
-	p.expect(distance, float64(at-before)/1000)
+	p.expect(distance, dt)
 	return true
-}
-
-// expect goes on to the ETA after a used fix that came dt seconds after the last.
-func (p *Progress) expect(distance, dt float64) {
-	if p.closing == (closing{}) { // a track begins
-		p.ETA, dt = ETA{}, 0
-	}
-	p.closing.near(distance, dt)
-	if p.Phase == OnSite || p.Phase == Left || p.Signal == Stationary || distance == 0 {
-		p.ETA = ETA{}
-		return
-	}
-	p.ETA = p.ETA.towards(p.closing.eta(), dt)
 }
 
 // Estimated returns where the agent is taken to be, and the radius in metres that

@@ -61,11 +61,11 @@ func (p *Progress) integers() [integerMembers]*int64 {
 func (p *Progress) floats() [floatMembers]*float64 {
 	t, u := &p.track, &p.tentative
 	return [...]*float64{
-		&p.Position.Latitude, &p.Position.Longitude, &p.ETA.LowerS, &p.ETA.UpperS,
+		&p.Position.Latitude, &p.Position.Longitude, &p.straight, &p.step,
 		&t.point.Latitude, &t.point.Longitude, &t.east, &t.north, &t.pp, &t.pv, &t.vv,
 		&u.point.Latitude, &u.point.Longitude, &u.east, &u.north, &u.pp, &u.pv, &u.vv,
 		&p.resting.Latitude, &p.resting.Longitude,
-		&p.closing.distance, &p.closing.watched, &p.closing.soon, &p.closing.long,
+		&p.journey.distance, &p.journey.watched, &p.journey.speed, &p.journey.closing,
 	}
 }
 

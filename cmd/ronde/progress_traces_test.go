@@ -60,3 +60,68 @@ func TestExplore(t *testing.T) {
 		}
 	}
 }
+
+func TestExploreFrozen(t *testing.T) {
+	pts := loadTrace(t, "munich-drive-1hz.json").Timed()
+	var p session.Progress
+	m := missionAt(pts[0].Point, 80)
+	for i, q := range pts {
+		before := p.Counts
+		p.Fold(m, q.Time.UnixMilli(), &q.Position)
+		if i > 0 && q.Point == pts[i-1].Point && (i < 2 || pts[i-2].Point != pts[i-1].Point) {
+			n := 0
+			for i+n < len(pts) && pts[i+n].Point == q.Point {
+				n++
+			}
+			s := ""
+			for k := max(1, i-5); k < i; k++ {
+				s += fmt.Sprintf(" %.1f", pts[k].Distance(pts[k-1].Point))
+			}
+			after := 0.0
+			if i+n < len(pts) {
+				after = pts[i+n].Distance(q.Point)
+			}
+			fmt.Printf("run of %d at %d after steps%s, then %.1f: frozen %v\n", n, i, s, after, p.Counts.Frozen > before.Frozen)
+		}
+	}
+}
+
+func TestExploreETA(t *testing.T) {
+	for _, name := range []string{"munich-drive-1hz.json", "limerick-bus-304-phone-strava.gpx", "visnjan-car-etrex.gpx", "switzerland-phone-posmo-outliers.csv", "vincennes-gnss-single-point.pos", "korita-zbevnica-hike-missing-times.gpx"} {
+		pts := loadTrace(t, name).Timed()
+		for _, share := range []float64{0.5, 0.75, 1} {
+			i := int(share * float64(len(pts)-1))
+			m := missionAt(pts[i].Point, 80)
+			f := foldTrace(m, pts, nil)
+			if f.progress.ArrivedAt == 0 {
+				continue
+			}
+			type bin struct{ n, known, hit, low, high int; err, width float64 }
+			var bins [6]bin
+			edges := []float64{60, 180, 300, 600, 1200, 1e9}
+			foldTrace(m, pts, func(q point, p *session.Progress) {
+				left := float64(f.progress.ArrivedAt-q.Time.UnixMilli()) / 1000
+				if left <= 0 { return }
+				k := 0
+				for left > edges[k] { k++ }
+				b := &bins[k]
+				b.n++
+				if !p.ETA().Known() { return }
+				b.known++
+				switch {
+				case left < p.ETA().LowerS: b.low++
+				case left > p.ETA().UpperS: b.high++
+				default: b.hit++
+				}
+				b.err += (p.ETA().Seconds - left)/left
+				b.width += (p.ETA().UpperS - p.ETA().LowerS)/left
+			})
+			fmt.Printf("%.20s %.2f\n", name, share)
+			for k, b := range bins {
+				if b.n == 0 { continue }
+				kn := float64(max(1, b.known))
+				fmt.Printf("   <%5.0f s: %4d fixes, known %3.0f%%, in range %3.0f%%, early %3.0f%%, late %3.0f%%, bias %+.2f, width %.2f\n", edges[k], b.n, 100*float64(b.known)/float64(b.n), 100*float64(b.hit)/kn, 100*float64(b.low)/kn, 100*float64(b.high)/kn, b.err/kn, b.width/kn)
+			}
+		}
+	}
+}
