@@ -58,6 +58,7 @@ type presence struct {
 	missed  int64            // one that reconcile found in the store and not here
 	upto    int64            // the newest stored position that folded has looked at
 	saved   int64            // upto when folded was last saved
+	lost    bool             // viewers were told that the agent is lost
 }
 
 // audience is the viewers of one profile. All get the same bytes.

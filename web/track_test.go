@@ -97,7 +97,7 @@ func TestProgress(t *testing.T) {
 	read := func() map[string]any {
 		return w.call("GET", "/v1/missions/"+id+"/progress", "operator", "").want(200, "").json()
 	}
-	const agentKeys = "agent alias distance_m duty heading phase position signal timestamp"
+	const agentKeys = "agent alias distance_m duty eta_lower_seconds eta_seconds eta_upper_seconds heading phase position signal timestamp"
 	p := read()
 	wantKeys(t, "progress", p, "agents mission")
 	wantKeys(t, "mission", p["mission"], "ends_at id reference site starts_at state")
