@@ -64,6 +64,8 @@ func (p *Progress) Fold(m *Mission, at int64, fix *geo.Position) bool {
 		return false
 	}
 	p.Latest = at
+	stored := asStored(fix, m.Policy.Speed)
+	fix = &stored
 	if !p.clean(at, fix) {
 		return true
 	}

@@ -73,6 +73,7 @@ func (r *room) at(agent string, phase session.Phase, p geo.Point) *room {
 		Version: 42, Phase: phase, Signal: session.Live,
 		Timestamp: vectorStart.Add(time.Hour).UnixMilli() + 250, Position: fix,
 	}
+	who.shown.Latest = who.shown.Timestamp
 	return r
 }
 

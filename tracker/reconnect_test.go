@@ -83,12 +83,15 @@ func TestReconnectElsewhere(t *testing.T) {
 	r.clock.advance(time.Hour)
 	taken := func(seq int) time.Time { return m.BeganAt.Add(time.Duration(seq) * time.Second) }
 	agent := here.agent(m, "badge-17")
-	agent.pings(pingAt(1, taken(1), entrance))
-	var left []pingFrame
-	for seq := 2; seq <= 80; seq++ { // more than are read with saved progress
-		left = append(left, pingAt(seq, taken(seq), street))
+	var frames []pingFrame
+	for seq := 1; seq <= 80; seq++ {
+		place := entrance
+		if seq > 15 { // for longer than what is read with saved progress
+			place = street
+		}
+		frames = append(frames, pingAt(seq, taken(seq), place))
 	}
-	agent.pings(left...)
+	agent.pings(frames...)
 	agent.expectLast("ack 80")
 	for saved := int64(0); saved != taken(80).UnixMilli(); {
 		await(t, saving.saved, "saving")
