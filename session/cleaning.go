@@ -36,6 +36,9 @@ const (
 	// confirmations is how many fixes in a row that all lie outside the gate, but
 	// within each other's, show that it is the estimate that is wrong.
 	confirmations = 3
+	// repeats is how long the same position again confirms nothing, milliseconds:
+	// a phone that finds itself by a mast or a hotspot repeats the place of that.
+	repeats = 30_000
 	// braking is the hardest deceleration that is believed, m/s². A receiver that
 	// lost its satellites repeats its last position: as if from one fix to the next
 	// the agent had stopped dead.
@@ -81,6 +84,9 @@ func (p *Progress) follow(at int64, fix *geo.Position) bool {
 // follows takes a fix that the track rejected into the tentative track, and
 // reports whether that has become the track.
 func (p *Progress) follows(at int64, fix *geo.Position) bool {
+	if p.rejects > 0 && fix.Point == p.tentative.point && at-p.tentative.at < repeats {
+		return false
+	}
 	if p.rejects == 0 || at-p.tentative.at > coast || !p.tentative.accept(at, fix) {
 		p.tentative, p.rejects = start(at, fix), 1
 		return false

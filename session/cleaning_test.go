@@ -44,7 +44,7 @@ func TestGateOpensAgain(t *testing.T) {
 		if f.Timestamp != 1000 {
 			t.Fatalf("fix %d was used", s-1)
 		}
-		f.fold(s, 300, 10)
+		f.fold(s, 300+float64(s), 10)
 	}
 	if f.Timestamp != 4000 || f.Counts.Used != 2 || f.Counts.Jumps != 2 {
 		t.Errorf("after three that agree: %+v", f.Progress)
@@ -55,6 +55,21 @@ func TestGateOpensAgain(t *testing.T) {
 	}
 	if f.Counts.Used != 62 || f.Counts.Jumps != 62 {
 		t.Errorf("every other fix is a jump: %+v", f.Counts)
+	}
+}
+
+// TestRepeatsConfirmLate: the place of a mast, again and again, is not where an
+// agent is; but who stays there for a minute is there.
+func TestRepeatsConfirmLate(t *testing.T) {
+	f := newFolder()
+	f.fold(1, 300, 10)
+	for s := 2; s <= 61; s++ {
+		if f.fold(s, 9000, 10); f.Counts.Used != 1 {
+			t.Fatalf("used in second %d", s)
+		}
+	}
+	if f.fold(62, 9000, 10); f.Timestamp != 62_000 || f.Counts.Used != 2 {
+		t.Errorf("after a minute: %+v", f.Progress)
 	}
 }
 

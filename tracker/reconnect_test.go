@@ -87,7 +87,7 @@ func TestReconnectElsewhere(t *testing.T) {
 	for seq := 1; seq <= 80; seq++ {
 		place := entrance
 		if seq > 15 { // for longer than what is read with saved progress
-			place = street
+			place = geo.Point{Latitude: street.Latitude + float64(seq)/1e5, Longitude: street.Longitude}
 		}
 		frames = append(frames, pingAt(seq, taken(seq), place))
 	}
