@@ -53,3 +53,54 @@ func TestStatusShowsNoPosition(t *testing.T) {
 		t.Errorf("%+v, %v", seen, err)
 	}
 }
+
+// TestETAIsNoFinerThanThePosition: an exact view tells when an agent is expected;
+// a coarse one does not, nor does any of an agent who is lost.
+func TestETAIsNoFinerThanThePosition(t *testing.T) {
+	f := newFolder()
+	for s := 1; s <= 120; s++ {
+		f.fold(s, 4000-10*float64(s), 10)
+	}
+	see := func(profile session.Profile) session.ETA {
+		seen, err := session.See(f.Progress, &f.mission.Site, profile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return seen.ETA
+	}
+	eta := see(session.ProfileExact)
+	if straight := (4000 - 1200 - 80) / 10.0; eta.LowerS > straight || eta.UpperS < straight || eta.Seconds < straight || eta.Seconds > 1.5*straight {
+		t.Errorf("%v s away as the crow flies: %+v", straight, eta)
+	}
+	for _, profile := range []session.Profile{session.ProfileStatus, session.ProfileOnSite, "cell:8", "cell:15"} {
+		if eta := see(profile); eta.Known() {
+			t.Errorf("%s: %+v", profile, eta)
+		}
+	}
+	f.Signal = session.Lost
+	if eta := see(session.ProfileExact); eta.Known() {
+		t.Errorf("lost: %+v", eta)
+	}
+}
+
+// TestNoETA: who rests, goes away or was seen for a moment is not foretold.
+func TestNoETA(t *testing.T) {
+	for what, m := range map[string]func(s int) float64{
+		"away":  func(s int) float64 { return 1000 + 10*float64(s) },
+		"rests": func(s int) float64 { return 1000 - float64(s%2) },
+	} {
+		f := newFolder()
+		for s := 1; s <= 600; s++ {
+			f.fold(s, m(s), 10)
+		}
+		if eta := f.ETA(); eta.Known() {
+			t.Errorf("%s: %+v", what, eta)
+		}
+	}
+	f := newFolder()
+	for s := 1; s <= 60; s++ {
+		if f.fold(s, 4000-10*float64(s), 10); f.ETA().Known() {
+			t.Fatalf("foretold after %d seconds", s)
+		}
+	}
+}

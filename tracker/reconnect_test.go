@@ -79,7 +79,9 @@ func TestReconnectElsewhere(t *testing.T) {
 	await(t, reading.read, "progress when the room opens")
 	await(t, reading.read, "progress once more, for a window that has just opened")
 
-	street := geo.Point{Latitude: entrance.Latitude + 0.01, Longitude: entrance.Longitude}
+	street := func(seq int) geo.Point { // walking away
+		return geo.Point{Latitude: entrance.Latitude + 0.01 + float64(seq)/1e5, Longitude: entrance.Longitude}
+	}
 	r.clock.advance(time.Hour)
 	taken := func(seq int) time.Time { return m.BeganAt.Add(time.Duration(seq) * time.Second) }
 	agent := here.agent(m, "badge-17")
@@ -87,7 +89,7 @@ func TestReconnectElsewhere(t *testing.T) {
 	for seq := 1; seq <= 80; seq++ {
 		place := entrance
 		if seq > 15 { // for longer than what is read with saved progress
-			place = geo.Point{Latitude: street.Latitude + float64(seq)/1e5, Longitude: street.Longitude}
+			place = street(seq)
 		}
 		frames = append(frames, pingAt(seq, taken(seq), place))
 	}
@@ -112,7 +114,7 @@ func TestReconnectElsewhere(t *testing.T) {
 	}
 	for _, seq := range []int{80, 81} {
 		if seq == 81 {
-			again.pings(pingAt(1, taken(seq), street))
+			again.pings(pingAt(1, taken(seq), street(seq)))
 		}
 		phase, at := shown()
 		for at != taken(seq).UnixMilli() {
