@@ -49,9 +49,9 @@ func TestGateOpensAgain(t *testing.T) {
 	if f.Timestamp != 4000 || f.Counts.Used != 2 || f.Counts.Jumps != 2 {
 		t.Errorf("after three that agree: %+v", f.Progress)
 	}
-	for s := range 60 { // never the same place twice: nobody is there
+	for s := range 60 { // never in a row: nobody is there
 		f.fold(5+2*s, 300, 10)
-		f.fold(6+2*s, 3000+500*float64(s), 10)
+		f.fold(6+2*s, 3000+float64(s), 10)
 	}
 	if f.Counts.Used != 62 || f.Counts.Jumps != 62 {
 		t.Errorf("every other fix is a jump: %+v", f.Counts)

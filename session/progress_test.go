@@ -109,7 +109,7 @@ func TestThrownAboutIsNoDeparture(t *testing.T) {
 	for s := range 600 {
 		m := 40.0
 		if s%60 >= 45 { // fifteen seconds of every minute
-			m = 160
+			m = 200 + float64(s%3)
 		}
 		f.fold(s+1, m, 20)
 		if s > 20 && f.Phase != session.OnSite {
