@@ -105,6 +105,18 @@ func scaled(degrees, limit float64) int32 {
 	return int32(math.Round(min(max(degrees, -limit), limit) * positionScale))
 }
 
+// asStored returns a fix as reading it from the store would: a node that folds
+// what it has just stored and one that reads it later fold the same.
+func asStored(fix *geo.Position, speed bool) geo.Position {
+	p := *fix
+	p.Latitude = float64(scaled(fix.Latitude, 90)) / positionScale
+	p.Longitude = float64(scaled(fix.Longitude, 180)) / positionScale
+	if !speed {
+		p.Speed = geo.Unknown
+	}
+	return p
+}
+
 // parsePosition returns the position whose binary form b is.
 func parsePosition(b []byte) (Ping, error) {
 	if len(b) != positionSize || b[0] != positionVersion {

@@ -1,48 +1,44 @@
 package session
 
-import "ronde/geo"
+import (
+	"math"
 
-// Phase is how far an agent has come.
-type Phase string
-
-// The phases, in the order in which a mission usually passes them.
-const (
-	EnRoute  Phase = "en_route"
-	Arriving Phase = "arriving"
-	OnSite   Phase = "on_site"
-	Left     Phase = "left"
-)
-
-// Signal says what an agent's silence means.
-type Signal string
-
-// The signals that progress itself knows.
-const (
-	Live       Signal = "live"
-	Stationary Signal = "stationary"
-	Lost       Signal = "lost"
-	OnBreak    Signal = "paused"
+	"ronde/geo"
 )
 
 // Progress is what an agent's stored fixes mean: a pure fold over them. It
 // holds for one window and is forgotten when that closes.
+//
+// What is stored and what is used are two things: see Counts. Where this
+// speaks of the newest fix without more, it means the newest used one.
 type Progress struct {
-	// Version rises with every change that is published. Together with
-	// Timestamp it tells the newer of two states, whichever node made them.
+	// Version rises with every change that is published. Together with Latest it
+	// tells the newer of two states, whichever node made them.
 	Version   int64
 	Phase     Phase
-	Signal    Signal
-	Timestamp int64 // of the newest fix, milliseconds since the epoch; 0: none yet
+	Signal    Signal // as the newest fix left it; see SignalAt
+	Timestamp int64  // of the newest fix, milliseconds since the epoch; 0: none yet
 	Position  geo.Position
-	away      int8 // fixes in a row that say the agent left the site
-}
+	// Latest is the time of the newest fix that was folded, used or not.
+	Latest int64
+	// ArrivedAt is when the agent first was on the site, and LeftAt when they last
+	// were before they left; 0: not yet. Who comes back has not left.
+	ArrivedAt, LeftAt int64
+	Counts            Counts
 
-// Distances of the arrival rule.
-const (
-	arrivingM = 500 // closer to the site than this, an agent is arriving
-	leaveM    = 30  // this far outside, and by the fix's own accuracy, is away
-	leaveRun  = 2   // as many fixes in a row confirm that the agent left
-)
+	track     estimate
+	tentative estimate // what rejected fixes in a row agree upon
+	rejects   int8     // how many they are
+	frozen    bool     // the receiver repeats its last position
+	step      float64  // metres per second from the last used fix but one to the last
+	run       int8     // fixes in a row that say the agent arrived or left
+	since     int64    // the first of them
+	onSite    int64    // the newest fix that did not say the agent is away
+	resting   geo.Point
+	restingAt int64 // since when the agent has not moved from there
+	journey   journey
+	straight  float64 // what the ETA rests on, seconds; 0: it cannot be known
+}
 
 // HasFix reports whether there is a position to show.
 func (p *Progress) HasFix() bool { return p.Timestamp != 0 }
@@ -50,51 +46,43 @@ func (p *Progress) HasFix() bool { return p.Timestamp != 0 }
 // Newer reports whether p supersedes q: a later fix, or another state of the
 // same fix.
 func (p *Progress) Newer(q *Progress) bool {
-	return p.Timestamp > q.Timestamp || p.Timestamp == q.Timestamp && p.Version > q.Version
+	return p.Latest > q.Latest || p.Latest == q.Latest && p.Version > q.Version
 }
 
 // Fold takes in one stored fix with its stored time (milliseconds since the
-// epoch) and reports whether it changed anything. A fix older than the newest,
-// or made up by an app, changes nothing.
+// epoch) and reports whether there is a new state to publish.
 //
-// A fix inside the site is an arrival at once; leaving takes two fixes in a row
-// that are clearly outside, their accuracy allowed for, so that a noisy fix at
-// the border does not flap.
-func (p *Progress) Fold(site *geo.Site, at int64, fix *geo.Position) bool {
-	if fix.Mock || at <= p.Timestamp {
+// A fix that is not newer than the newest folded is late: it is counted, which
+// any order of late fixes does alike, and changes nothing else. So a fold is that
+// of the fixes that were news when they came, in their order. What late ones
+// would have said, the report says, which folds the sorted track.
+//
+// It allocates nothing, and its size does not grow.
+func (p *Progress) Fold(m *Mission, at int64, fix *geo.Position) bool {
+	if at <= p.Latest {
+		p.Counts.Late++
 		return false
 	}
-	p.Timestamp, p.Position, p.Signal = at, *fix, Live
-	distance := site.Distance(fix.Point)
-	switch {
-	case distance == 0:
-		p.Phase, p.away = OnSite, 0
-	case p.Phase == OnSite:
-		if distance <= leaveM+accuracyOf(fix) {
-			p.away = 0
-			break
-		}
-		if p.away++; p.away >= leaveRun {
-			p.Phase = Left
-		}
-	case p.Phase == Left:
-	default:
-		p.Phase = approach(distance)
+	p.Latest = at
+	stored := asStored(fix, m.Policy.Speed)
+	fix = &stored
+	if !p.clean(at, fix) {
+		return true
 	}
+	dt := float64(at-p.Timestamp) / 1000
+	east, north := p.Position.Offset(fix.Point)
+	p.step = math.Hypot(east, north) / dt
+	p.Timestamp, p.Position = at, *fix
+	distance := m.Site.Distance(p.track.point)
+	p.enter(at, distance, p.track.radius())
+	p.rest(m, at)
+	p.expect(distance, dt)
 	return true
 }
 
-// approach is the phase of an agent who has not been on the site yet.
-func approach(distance float64) Phase {
-	if distance <= arrivingM {
-		return Arriving
-	}
-	return EnRoute
-}
-
-func accuracyOf(fix *geo.Position) float64 {
-	if !geo.Known(fix.Accuracy) {
-		return 0
-	}
-	return float64(fix.Accuracy)
+// Estimated returns where the agent is taken to be, and the radius in metres that
+// holds the truth with 95 % confidence, as of the newest fix. It is smoother than
+// Position, which is the fix itself.
+func (p *Progress) Estimated() (point geo.Point, radiusM float64) {
+	return p.track.point, p.track.radius()
 }

@@ -18,8 +18,12 @@ var (
 
 // fullProgress is a progress of which no member is zero.
 func fullProgress() Progress {
+	full := estimate{at: 1, point: geo.Point{Latitude: 2, Longitude: 3}, east: 4, north: 5, pp: 6, pv: 7, vv: 8}
 	return Progress{
-		Version: math.MaxInt64, Phase: OnSite, Signal: Stationary, Timestamp: 1795255200250, away: 1,
+		Version: math.MaxInt64, Phase: OnSite, Signal: Stationary, Timestamp: 1795255200250,
+		Latest: 1795255200251, ArrivedAt: 1, LeftAt: 2, Counts: Counts{Used: 1, Imprecise: 2, Jumps: 3, Frozen: 4, Mock: 5, Late: 6},
+		track: full, tentative: full, rejects: 1, frozen: true, step: 0.5, run: 1, since: 3, onSite: 4,
+		resting: full.point, restingAt: 5, journey: journey{distance: 1, watched: 2, speed: 3, closing: 4}, straight: 6,
 		Position: geo.Position{
 			Point:    geo.Point{Latitude: math.Nextafter(48.8466, 0), Longitude: -2.4167},
 			Accuracy: 6.5, Altitude: -61.2, Heading: 87.5, Speed: 1.4, Battery: 0.81, Mock: true,
@@ -67,7 +71,7 @@ func TestProgressBinaryIsExact(t *testing.T) {
 	bare.Phase, bare.Signal, bare.Version, bare.Timestamp = Left, OnBreak, math.MinInt64, -1
 	edge.Position = geo.NewPosition(geo.Point{Latitude: math.Copysign(0, -1), Longitude: math.SmallestNonzeroFloat64})
 	edge.Position.Heading = float32(math.Inf(1))
-	edge.away = math.MaxInt8
+	edge.run, edge.rejects = math.MaxInt8, math.MaxInt8
 	for _, p := range []Progress{zero, bare, edge} {
 		b := encoded(t, &p)
 		got := fullProgress()
@@ -96,15 +100,21 @@ func TestProgressBinaryRefuses(t *testing.T) {
 		"short":             func(b []byte) []byte { return b[:len(b)-1] },
 		"long":              func(b []byte) []byte { return append(b, 0) },
 		"version 0":         put(0, 0),
-		"version 2":         put(0, 2),
+		"version 1":         put(0, 1),
+		"version 3":         put(0, 3),
 		"unknown phase":     put(1, byte(len(phases))),
 		"unknown signal":    put(2, byte(len(signals))),
-		"negative run":      put(3, 0x80),
-		"unknown flag":      put(4, good[4]|1<<5),
-		"latitude NaN":      put(21, 0x7f, 0xf8),
-		"longitude inf":     put(29, 0x7f, 0xf0, 0, 0, 0, 0, 0, 0),
-		"absent, not zero":  put(49, 1),
-		"present, no value": put(37, 0x7f, 0xc0, 0, 0),
+		"negative rejects":  put(3, 0x80),
+		"half frozen":       put(4, 2),
+		"negative run":      put(5, 0x80),
+		"unknown flag":      put(6, good[6]|1<<5),
+		"latitude NaN":      put(floatsAt, 0x7f, 0xf8),
+		"longitude inf":     put(floatsAt+8, 0x7f, 0xf0, 0, 0, 0, 0, 0, 0),
+		"latitude 91":       put(floatsAt, 0x40, 0x56, 0xc0),
+		"velocity NaN":      put(floatsAt+8*6, 0x7f, 0xf8),
+		"track off globe":   put(floatsAt+8*4, 0x40, 0x56, 0xc0),
+		"absent, not zero":  put(optionalAt+12, 1),
+		"present, no value": put(optionalAt, 0x7f, 0xc0, 0, 0),
 	} {
 		got := fullProgress()
 		if err := got.UnmarshalBinary(change(bytes.Clone(good))); err == nil {
@@ -113,7 +123,7 @@ func TestProgressBinaryRefuses(t *testing.T) {
 			t.Errorf("%s: refused and changed to %+v", name, got)
 		}
 	}
-	for _, p := range []Progress{{Phase: "gone"}, {Signal: "loud"}, {away: -1}} {
+	for _, p := range []Progress{{Phase: "gone"}, {Signal: "loud"}, {run: -1}, {rejects: -1}} {
 		if b, err := p.AppendBinary([]byte("x")); err == nil || string(b) != "x" {
 			t.Errorf("%+v encodes as %x, %v", p, b, err)
 		}

@@ -38,10 +38,12 @@ type AgentReport struct {
 	// The rest is what the track says, and means nothing without one.
 
 	Stored int64 // positions
-	// ArrivedAt is the time of the first position on the site.
+	// Counts says what they were good for.
+	Counts Counts
+	// ArrivedAt is when the agent first arrived on the site: see Progress.
 	ArrivedAt time.Time
-	// LeftAt is the time of the last one, if the agent was then seen to leave and
-	// not to come back.
+	// LeftAt is when they last were there, if they were then seen to leave and not
+	// to come back.
 	LeftAt time.Time
 	// OnSite is how long the agent was on the site as far as positions show it:
 	// from position to position, and not over the end of a window. Of an interval
@@ -60,7 +62,6 @@ type fold struct {
 	window   int       // the present one, by its place in Windows
 	since    time.Time // the last position in it, or its opening
 	progress Progress
-	onSite   time.Time // the last position on the site; zero if not there
 }
 
 // NewReport returns the report of a mission without its track.
@@ -120,32 +121,27 @@ func (a *AgentReport) Add(m *Mission, fix *Fix) {
 	a.Stored++
 	a.gap(fix.At)
 	f.since = fix.At
-	if !f.progress.Fold(&m.Site, fix.At.UnixMilli(), &fix.Position) {
-		return
-	}
-	switch {
-	case f.progress.Phase == OnSite && f.progress.away == 0:
-		if a.ArrivedAt.IsZero() {
-			a.ArrivedAt = fix.At
-		}
-		if !f.onSite.IsZero() {
-			a.OnSite += min(fix.At.Sub(f.onSite), silence(m))
-		}
-		f.onSite, a.LeftAt = fix.At, time.Time{}
-	case f.progress.Phase == Left && !f.onSite.IsZero():
-		a.LeftAt, f.onSite = f.onSite, time.Time{}
-	}
+	was := f.progress
+	f.progress.Fold(m, fix.At.UnixMilli(), &fix.Position)
+	a.visit(m, &was, &f.progress)
 }
 
-// shortSilence is how long an agent at rest may be silent before the client's
-// page, too, stops saying that they are where they were.
-const shortSilence = 5 * time.Minute
-
-// silence is the longest time between two positions that is still an answer to
-// where the agent was meanwhile: shortSilence or, if the mission agreed upon
-// rarer positions, three of its intervals.
-func silence(m *Mission) time.Duration {
-	return max(shortSilence, 3*m.Policy.MinInterval)
+// visit takes in what a position changed about the agent's being on the site.
+func (a *AgentReport) visit(m *Mission, was, now *Progress) {
+	switch {
+	case now.Phase == OnSite:
+		from := was.onSite
+		if was.Phase != OnSite {
+			from = now.since
+			a.LeftAt = time.Time{}
+		}
+		if a.ArrivedAt.IsZero() {
+			a.ArrivedAt = TimeOf(now.ArrivedAt)
+		}
+		a.OnSite += min(time.Duration(now.onSite-from)*time.Millisecond, silence(m))
+	case was.Phase == OnSite:
+		a.LeftAt = TimeOf(now.LeftAt)
+	}
 }
 
 // leaveWindow goes on to the agent's next window. Progress is forgotten between
@@ -156,6 +152,7 @@ func (a *AgentReport) leaveWindow(m *Mission) {
 		end = m.ReadAt
 	}
 	a.gap(end)
+	a.Counts.Add(&a.fold.progress.Counts)
 	a.fold = fold{window: a.fold.window + 1}
 	if a.fold.window < len(a.Windows) {
 		a.fold.since = a.Windows[a.fold.window].Opened

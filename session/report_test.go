@@ -63,8 +63,8 @@ func TestReport(t *testing.T) {
 	mock.Mock = true
 	for _, fix := range []*session.Fix{
 		fixAt(10, false), fixAt(20, true), fixAt(30, true),
-		fixAt(31, false), fixAt(32, true), // one fix away is noise
-		fixAt(40, false), fixAt(41, false), // two are a departure
+		fixAt(32, true), fixAt(35, false), fixAt(38, true), // one fix away is noise
+		fixAt(42, false), fixAt(45, false), // two are a departure
 		fixAt(95, true), mock, fixAt(110, true), // and back, after a break
 	} {
 		r.Agents[0].Add(r.Mission, fix)
@@ -83,7 +83,7 @@ func TestReport(t *testing.T) {
 		refused       map[string]int64
 	}
 	for i, want := range []facts{
-		{10, minuteOf(20), time.Time{}, 12 * time.Minute, span(41, 60), []session.Window{span(60, 90), span(120, 150)}, map[string]int64{"future": 2}},
+		{11, minuteOf(20), time.Time{}, 17 * time.Minute, span(45, 60), []session.Window{span(60, 90), span(120, 150)}, map[string]int64{"future": 2}},
 		{0, time.Time{}, time.Time{}, 0, span(0, 50), nil, map[string]int64{"outside_window": 5}},
 		{0, time.Time{}, time.Time{}, 0, session.Window{}, nil, map[string]int64{}},
 		{4, minuteOf(10), time.Time{}, 10 * time.Minute, span(100, 150), []session.Window{span(60, 90)}, map[string]int64{}},
@@ -112,6 +112,7 @@ func TestReportOfAMissionThatGoesOn(t *testing.T) {
 	add(0, fixAt(20, true))
 	add(0, fixAt(95, false))
 	add(1, fixAt(20, true))
+	add(1, fixAt(21, true))
 	add(1, fixAt(40, false))
 	add(1, fixAt(45, false))
 	add(1, fixAt(70, true)) // of a window that opened since
@@ -122,7 +123,7 @@ func TestReportOfAMissionThatGoesOn(t *testing.T) {
 		left   time.Time
 	}{
 		{span(95, 200), []session.Window{span(60, 90)}, time.Time{}}, // resumed elsewhere: nobody saw them leave
-		{span(0, 20), []session.Window{span(60, 0)}, minuteOf(20)},
+		{span(0, 20), []session.Window{span(60, 0)}, minuteOf(21)},
 		{span(0, 60), nil, time.Time{}},
 		{span(0, 60), []session.Window{span(60, 0)}, time.Time{}},
 	} {
@@ -131,7 +132,7 @@ func TestReportOfAMissionThatGoesOn(t *testing.T) {
 			t.Errorf("%s: gap %v, pauses %v, left %v; want %v", got.ID, got.Gap, got.Pauses, got.LeftAt, want)
 		}
 	}
-	if got := &r.Agents[1]; got.Stored != 3 {
+	if got := &r.Agents[1]; got.Stored != 4 {
 		t.Errorf("%d positions, want those of windows that the mission had when it was read", got.Stored)
 	}
 }

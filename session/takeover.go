@@ -121,7 +121,9 @@ func (r *Reading) fold(m *Mission, key *TrackKey, rows []Row) error {
 		}
 		at := row.At.UnixMilli()
 		r.Seen = max(r.Seen, at)
-		r.Fold(&m.Site, at, &fix.Position)
+		if at > r.Latest { // to read a row again is not to be sent it again
+			r.Fold(m, at, &fix.Position)
+		}
 	}
 	return nil
 }

@@ -76,6 +76,10 @@ type Seen struct {
 	Cell geo.Cell
 	// DistanceM is the distance from the shown position to the site, metres.
 	DistanceM float64
+	// ETA is that of an exact position whose agent is not lost. That of a cell
+	// would have to come from cells alone: the speed of the fixes in it is finer
+	// than the cell.
+	ETA ETA
 }
 
 // See returns what profile shows of an agent's progress at the site.
@@ -98,6 +102,9 @@ func See(p Progress, site *geo.Site, profile Profile) (Seen, error) {
 		seen.Cell, seen.Position = cell, geo.NewPosition(center)
 	}
 	seen.DistanceM = site.Distance(seen.Position.Point)
+	if seen.Cell == 0 && seen.Signal != Lost {
+		seen.ETA = p.ETA()
+	}
 	if seen.Cell != 0 && (seen.Phase == EnRoute || seen.Phase == Arriving) {
 		seen.Phase = approach(seen.DistanceM)
 	}

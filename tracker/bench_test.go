@@ -67,6 +67,7 @@ func BenchmarkDeliver(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				move.Progress.Timestamp++
+				move.Progress.Latest++
 				r.mu.Lock()
 				r.deliver([]Move{move})
 				r.mu.Unlock()

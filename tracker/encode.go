@@ -76,7 +76,16 @@ func appendShown(b []byte, seen *session.Seen) []byte {
 		b = strconv.AppendFloat(b, float64(seen.Position.Heading), 'f', -1, 32)
 	}
 	b = append(b, `,"distance_m":`...)
-	return strconv.AppendFloat(b, seen.DistanceM, 'f', 0, 64)
+	b = strconv.AppendFloat(b, seen.DistanceM, 'f', 0, 64)
+	if seen.ETA.Known() {
+		b = append(b, `,"eta_seconds":`...)
+		b = strconv.AppendFloat(b, seen.ETA.Seconds, 'f', 0, 64)
+		b = append(b, `,"eta_lower_seconds":`...)
+		b = strconv.AppendFloat(b, seen.ETA.LowerS, 'f', 0, 64)
+		b = append(b, `,"eta_upper_seconds":`...)
+		b = strconv.AppendFloat(b, seen.ETA.UpperS, 'f', 0, 64)
+	}
+	return b
 }
 
 // appendDegrees writes seven decimals, about a centimetre, without trailing

@@ -84,6 +84,7 @@ func (r *room) at(agent string, phase session.Phase, p geo.Point) *room {
 		Version: 42, Phase: phase, Signal: session.Live,
 		Timestamp: vectorStart.Add(time.Hour).UnixMilli() + 250, Position: fix,
 	}
+	who.shown.Latest = who.shown.Timestamp
 	return r
 }
 
@@ -212,6 +213,20 @@ var toViewer = map[string]func() []byte{
 	},
 	"progress, exact_on_site, on the site": func() []byte {
 		return bareRoom(vectorMission()).at("badge-17", session.OnSite, atTheDoor).progressOf(session.ProfileOnSite, "badge-17")
+	},
+	"progress, exact, expected": func() []byte {
+		r := bareRoom(vectorMission()).at("badge-17", session.EnRoute, onTheWay)
+		seen, err := session.See(r.people["badge-17"].shown, &r.mission.Site, session.ProfileExact)
+		if err != nil {
+			panic(err)
+		}
+		seen.ETA = session.ETA{LowerS: 179.2, Seconds: 430.4, UpperS: 896.5}
+		return append(appendAgent([]byte(`{"type":"progress","agents":[`), "A1", 42, &seen), `]}`...)
+	},
+	"progress, exact, lost": func() []byte {
+		r := bareRoom(vectorMission()).at("badge-17", session.EnRoute, onTheWay)
+		r.people["badge-17"].shown.Timestamp = vectorStart.Add(-2 * time.Minute).UnixMilli()
+		return r.progressOf(session.ProfileExact, "badge-17")
 	},
 	"progress, nothing known but the position": func() []byte {
 		r := bareRoom(vectorMission()).at("badge-17", session.Left, onTheWay)

@@ -320,7 +320,7 @@ func TestPingReachesViewer(t *testing.T) {
 		p := viewer.until("progress")
 		a := p["agents"].([]any)[0].(map[string]any)
 		if a["position"] != nil {
-			if a["alias"] != "A1" || a["phase"] != "on_site" {
+			if a["alias"] != "A1" || a["phase"] != "arriving" {
 				t.Fatalf("progress: %v", p)
 			}
 			break

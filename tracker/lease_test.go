@@ -301,7 +301,8 @@ func (w *world) storeUnheard(r *room) {
 // publish puts progress on the bus as another node would that has not heard
 // of anything yet.
 func (w *world) publish(at time.Time) {
-	progress := session.Progress{Version: at.UnixMilli(), Timestamp: at.UnixMilli(), Phase: session.OnSite, Position: geo.NewPosition(onSite)}
+	now := at.UnixMilli()
+	progress := session.Progress{Version: now, Timestamp: now, Latest: now, Phase: session.OnSite, Position: geo.NewPosition(onSite)}
 	ok(w.t, w.bus.Publish(w.t.Context(), []*Message{{
 		Mission: w.mission.ID, Kind: Moved, Moves: []Move{{Agent: "badge-17", Progress: progress, Seen: at.UnixMilli()}},
 	}}))

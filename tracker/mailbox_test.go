@@ -127,6 +127,7 @@ func TestMailboxHoldsTheLatest(t *testing.T) {
 	move := func(agent string, n int64) {
 		p := r.people["badge-17"].shown
 		p.Timestamp, p.Version = vectorStart.Add(2*time.Hour).UnixMilli()+n, 50+n
+		p.Latest = p.Timestamp
 		r.deliver([]Move{{Agent: agent, Progress: p}})
 	}
 	move("badge-17", 1)

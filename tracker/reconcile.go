@@ -165,8 +165,8 @@ func (r *room) known() (session.Known, bool) {
 	return session.Known{Ref: r.ref, Revision: r.mission.Revision, Watched: r.viewers > 0}, true
 }
 
-// watch looks at what passes with time alone, and tells the agents a count that
-// changed right after they had been told another.
+// watch looks at what passes with time alone, shows who fell silent, and tells
+// the agents a count that changed right after they had been told another.
 func (r *room) watch() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -175,6 +175,7 @@ func (r *room) watch() {
 	}
 	r.expel(r.mission)
 	r.tellCount()
+	r.listen()
 	if r.mission.State == session.Active && time.Since(r.confirmed) >= Interval { // not at the deadline, which also ends a lease
 		r.degrade(storeDown)
 	}

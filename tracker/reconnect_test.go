@@ -79,16 +79,21 @@ func TestReconnectElsewhere(t *testing.T) {
 	await(t, reading.read, "progress when the room opens")
 	await(t, reading.read, "progress once more, for a window that has just opened")
 
-	street := geo.Point{Latitude: entrance.Latitude + 0.01, Longitude: entrance.Longitude}
+	street := func(seq int) geo.Point { // walking away
+		return geo.Point{Latitude: entrance.Latitude + 0.01 + float64(seq)/1e5, Longitude: entrance.Longitude}
+	}
 	r.clock.advance(time.Hour)
 	taken := func(seq int) time.Time { return m.BeganAt.Add(time.Duration(seq) * time.Second) }
 	agent := here.agent(m, "badge-17")
-	agent.pings(pingAt(1, taken(1), entrance))
-	var left []pingFrame
-	for seq := 2; seq <= 80; seq++ { // more than are read with saved progress
-		left = append(left, pingAt(seq, taken(seq), street))
+	var frames []pingFrame
+	for seq := 1; seq <= 80; seq++ {
+		place := entrance
+		if seq > 15 { // for longer than what is read with saved progress
+			place = street(seq)
+		}
+		frames = append(frames, pingAt(seq, taken(seq), place))
 	}
-	agent.pings(left...)
+	agent.pings(frames...)
 	agent.expectLast("ack 80")
 	for saved := int64(0); saved != taken(80).UnixMilli(); {
 		await(t, saving.saved, "saving")
@@ -109,7 +114,7 @@ func TestReconnectElsewhere(t *testing.T) {
 	}
 	for _, seq := range []int{80, 81} {
 		if seq == 81 {
-			again.pings(pingAt(1, taken(seq), street))
+			again.pings(pingAt(1, taken(seq), street(seq)))
 		}
 		phase, at := shown()
 		for at != taken(seq).UnixMilli() {

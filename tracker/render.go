@@ -82,6 +82,7 @@ func (r *room) appendAgents(b []byte, profile session.Profile, agents []string) 
 	for i, id := range agents {
 		p := r.people[id]
 		progress := p.shown
+		progress.Signal = r.signal(p)
 		if p.paused {
 			progress = session.Progress{Signal: session.OnBreak}
 		}
@@ -95,6 +96,27 @@ func (r *room) appendAgents(b []byte, profile session.Profile, agents []string) 
 		b = appendAgent(b, p.alias, p.version, &seen)
 	}
 	return append(b, ']'), nil
+}
+
+// signal returns what an agent's silence means now. Call with mu held.
+func (r *room) signal(p *presence) session.Signal {
+	return p.shown.SignalAt(r.mission, r.storeTime().UnixMilli())
+}
+
+// listen shows the viewers who has been silent for so long that they are lost.
+// Whoever sends again is shown as they do. Call with mu held.
+func (r *room) listen() {
+	var lost []string
+	for agent, p := range r.people {
+		was := p.lost
+		if p.lost = r.signal(p) == session.Lost; p.lost && !was {
+			p.version++
+			lost = append(lost, agent)
+		}
+	}
+	if len(lost) > 0 {
+		r.show(lost)
+	}
 }
 
 // greet returns the snapshot for a viewer who is about to be written to, and

@@ -58,6 +58,7 @@ type presence struct {
 	missed  int64            // one that reconcile found in the store and not here
 	upto    int64            // the newest stored position that folded has looked at
 	saved   int64            // upto when folded was last saved
+	lost    bool             // viewers were told that the agent is lost
 }
 
 // audience is the viewers of one profile. All get the same bytes.
@@ -275,12 +276,13 @@ func (r *room) fold(sub *session.Submission) (Move, bool) {
 			continue // of an earlier window: never shown as where the agent is
 		}
 		seen = max(seen, at)
-		changed = progress.Fold(&r.mission.Site, at, &sub.Pings[i].Position) || changed
+		changed = progress.Fold(r.mission, at, &sub.Pings[i].Position) || changed
 	}
 	if changed {
 		p.version = max(p.version+1, sub.Now)
 		progress.Version = p.version
 	} else if seen == p.seen {
+		p.folded = progress // it counted what came late
 		return Move{}, false
 	}
 	p.folded, p.upto = progress, seen
@@ -321,9 +323,9 @@ func (r *room) deliver(moves []Move) {
 // take merges one move and reports whether there is something new to show.
 func (r *room) take(move *Move) bool {
 	p := r.people[move.Agent]
-	if p == nil || p.opened.IsZero() || move.Progress.Timestamp < p.opened.UnixMilli() {
+	if p == nil || p.opened.IsZero() || move.Progress.Latest < p.opened.UnixMilli() {
 		r.hub.metrics.drops.WithLabelValues("window").Inc()
-		if r.unexplained(move.Agent, move.Progress.Timestamp) {
+		if r.unexplained(move.Agent, move.Progress.Latest) {
 			r.refresh()
 		}
 		return false
@@ -347,7 +349,7 @@ func (r *room) fill(progress map[string]session.Reading) bool {
 			continue
 		}
 		p.seen = max(p.seen, read.Seen)
-		if read.Timestamp > p.shown.Timestamp {
+		if read.Latest > p.shown.Latest {
 			p.version++
 			read.Version = p.version
 			p.shown, newer = read.Progress, true

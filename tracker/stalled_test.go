@@ -21,7 +21,7 @@ func (r *rig) updates(m *session.Mission, n int) (last string) {
 	for i := range n {
 		at := m.BeganAt.UnixMilli() + 1 + int64(i)
 		p := session.Progress{
-			Version: at, Phase: session.EnRoute, Signal: session.Live, Timestamp: at,
+			Version: at, Phase: session.EnRoute, Signal: session.Live, Timestamp: at, Latest: at,
 			Position: geo.NewPosition(geo.Point{Latitude: 48 + float64(i+1)/1e6, Longitude: 2.4167}),
 		}
 		must(r.t, r.bus.Publish(r.t.Context(), []*tracker.Message{{

@@ -109,7 +109,9 @@ func TestProfilesShowNoMore(t *testing.T) {
 		link.View.Trail = true
 		late[p] = r.dial("/live"+r.caller(link), liveProtocol).listen()
 	}
+	r.clock.advance(3 * time.Minute) // time enough to get there
 	send(2, inside)
+	r.clock.advance(3 * time.Minute)
 	send(3, away)
 	r.do(m, session.End)
 

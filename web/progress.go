@@ -35,6 +35,9 @@ type progressAgent struct {
 	Position  *positionReply  `json:"position"`
 	Heading   *float32        `json:"heading" doc:"Degrees clockwise from true north"`
 	DistanceM *int64          `json:"distance_m" doc:"To the site, 0 inside it"`
+	ETA       *int64          `json:"eta_seconds" doc:"To the site, counted from the timestamp; null if it cannot be known"`
+	ETALower  *int64          `json:"eta_lower_seconds" doc:"The range that holds the arrival four times in five"`
+	ETAUpper  *int64          `json:"eta_upper_seconds"`
 }
 
 type positionReply struct {
@@ -82,15 +85,23 @@ func newProgressAgent(m *session.Mission, a *session.Agent, p session.Progress) 
 	if r.Duty != session.DutyOn || !p.HasFix() {
 		return r, nil
 	}
+	p.Signal = p.SignalAt(m, m.ReadAt.UnixMilli())
 	seen, err := session.See(p, &m.Site, session.ProfileExact)
 	if err != nil {
 		return r, err
 	}
 	r.Phase, r.Signal, r.Timestamp = orNull(seen.Phase), orNull(seen.Signal), &seen.Timestamp
+	if seen.ETA.Known() {
+		r.ETA, r.ETALower, r.ETAUpper = rounded(seen.ETA.Seconds), rounded(seen.ETA.LowerS), rounded(seen.ETA.UpperS)
+	}
 	if seen.Shown {
-		distance := int64(seen.DistanceM + 0.5)
-		r.DistanceM, r.Heading = &distance, known(seen.Position.Heading)
+		r.DistanceM, r.Heading = rounded(seen.DistanceM), known(seen.Position.Heading)
 		r.Position = &positionReply{degrees(seen.Position.Latitude), degrees(seen.Position.Longitude), known(seen.Position.Accuracy)}
 	}
 	return r, nil
+}
+
+func rounded(v float64) *int64 {
+	n := int64(v + 0.5)
+	return &n
 }

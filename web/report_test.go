@@ -57,7 +57,7 @@ func TestReport(t *testing.T) {
 
 	w.call("POST", "/v1/missions/"+id+"/begin", "platform", "").want(200, "")
 	w.clock.Advance(10 * time.Second)
-	w.ping(id, at(48.86, 2.41), at(48.84, 2.41)) // at 10 and 11 s
+	w.ping(id, at(48.84, 2.41), at(48.84, 2.41)) // at 10 and 11 s
 	w.refused(id, session.OutsideWindow, theTime.Add(-time.Hour))
 	w.clock.Advance(48 * time.Second)
 	w.ping(id, at(48.84, 2.41))      // 60 s
@@ -78,7 +78,7 @@ func TestReport(t *testing.T) {
 	})
 	agents := r["agents"].([]any)
 	a = agents[0].(map[string]any)
-	wantMembers(t, "agent", a, map[string]any{"alias": "A1", "arrived_at": after(11 * time.Second), "left_at": nil, "on_site_seconds": 49.0})
+	wantMembers(t, "agent", a, map[string]any{"alias": "A1", "arrived_at": after(10 * time.Second), "left_at": nil, "on_site_seconds": 50.0})
 	wantMembers(t, "gap", a["longest_gap"], map[string]any{"from": after(11 * time.Second), "to": after(60 * time.Second), "seconds": 49.0})
 	wantMembers(t, "positions", a["positions"], map[string]any{"stored": 3.0, "removed": 0.0})
 	wantMembers(t, "refused", a["refused"], map[string]any{"outside_window": 1.0, "future": 0.0})

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -97,17 +98,19 @@ func TestProgress(t *testing.T) {
 	read := func() map[string]any {
 		return w.call("GET", "/v1/missions/"+id+"/progress", "operator", "").want(200, "").json()
 	}
-	const agentKeys = "agent alias distance_m duty heading phase position signal timestamp"
+	const agentKeys = "agent alias distance_m duty eta_lower_seconds eta_seconds eta_upper_seconds heading phase position signal timestamp"
 	p := read()
 	wantKeys(t, "progress", p, "agents mission")
 	wantKeys(t, "mission", p["mission"], "ends_at id reference site starts_at state")
 	wantKeys(t, "agent", first(t, p["agents"]), agentKeys)
 	w.call("POST", "/v1/missions/"+id+"/begin", "platform", "").want(200, "")
-	w.ping(id, at(48.85, 2.41), at(48.84, 2.41))
+	w.ping(id, at(48.85, 2.41))
+	w.clock.Advance(5 * time.Minute)
+	w.ping(id, slices.Repeat([]geo.Position{at(48.84, 2.41)}, 12)...)
 	a := first(t, read()["agents"])
 	wantKeys(t, "agent", a, agentKeys)
 	wantKeys(t, "position", a["position"], "accuracy latitude longitude")
-	if a["phase"] != "on_site" || a["signal"] != "live" || a["duty"] != "on" || a["distance_m"] != 0.0 || a["timestamp"] != float64(theTime.UnixMilli()+1000) {
+	if a["phase"] != "on_site" || a["signal"] != "live" || a["duty"] != "on" || a["distance_m"] != 0.0 || a["timestamp"] != float64(theTime.Add(5*time.Minute+12*time.Second).UnixMilli()) {
 		t.Errorf("on site: %v", a)
 	}
 	if n := len(read()["agents"].([]any)); n != 2 {

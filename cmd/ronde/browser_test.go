@@ -137,8 +137,17 @@ func TestLivePage(t *testing.T) {
 	seq := 0
 	ping := func(latitude float64) {
 		seq++
-		phone.send(object{"type": "pings", "pings": []object{{"seq": seq, "timestamp": time.Now().UnixMilli(), "latitude": latitude, "longitude": 2.34, "accuracy": 8}}})
+		phone.send(object{"type": "pings", "pings": []object{{"seq": seq, "timestamp": a.now().UnixMilli(), "latitude": latitude, "longitude": 2.34, "accuracy": 8}}})
 		phone.until("ack")
+	}
+	later := func(d time.Duration) { a.setClock(a.now().Add(d)) }
+	arrive := func() { // an arrival takes two fixes and ten seconds
+		t.Helper()
+		later(3 * time.Minute)
+		ping(48.8503)
+		later(15 * time.Second)
+		ping(48.8501)
+		b.until("#headline", "On site")
 	}
 	onDuty := func() { // past the states that came before: a position from before the window would be none
 		t.Helper()
@@ -159,8 +168,7 @@ func TestLivePage(t *testing.T) {
 	b.do("until", object{"expression": "document.querySelector('[data-alias]') !== null"}) // the map has its marker
 	b.picture("on-the-way")
 	before := b.do("read", object{"expression": "document.querySelector('[data-alias]').style.transform || document.querySelector('[data-alias]').parentElement.style.transform"})
-	ping(48.8503)
-	b.until("#headline", "On site")
+	arrive()
 	b.do("until", object{"expression": fmt.Sprintf("(document.querySelector('[data-alias]').style.transform || document.querySelector('[data-alias]').parentElement.style.transform) !== %q", before)})
 	b.picture("on-site")
 
@@ -170,8 +178,7 @@ func TestLivePage(t *testing.T) {
 	b.picture("paused")
 	a.call(200, "POST", "/v1/missions/"+mission+"/resume", nil)
 	onDuty()
-	ping(48.8503)
-	b.until("#headline", "On site")
+	arrive()
 
 	phone.send(object{"type": "pause"})
 	b.until("#page", "On a break")
@@ -179,8 +186,7 @@ func TestLivePage(t *testing.T) {
 	b.picture("break")
 	phone.send(object{"type": "resume"})
 	onDuty()
-	ping(48.8501)
-	b.until("#headline", "On site")
+	arrive()
 
 	a.call(200, "POST", "/v1/missions/"+mission+"/end", nil)
 	b.until("#headline", "Mission over")
@@ -203,7 +209,7 @@ func TestLivePageLosesLink(t *testing.T) {
 	}
 	link := a.call(201, "POST", "/v1/missions/"+mission+"/links", object{"profile": "cell:9"})
 	b.open(link["url"].(string))
-	b.until("#headline", "On site")
+	b.until("#headline", "Arriving") // one fix is no arrival
 	b.picture("cell")
 	if page := b.do("read", object{"expression": "document.body.innerText"}).(string); strings.Contains(page, "48.85") {
 		t.Error("a coordinate is on the page")

@@ -144,16 +144,16 @@ func unavailable(t *testing.T, what string, err error) {
 // moves makes a message with progress of every sort: folded over several fixes,
 // so that what the fold remembers travels too, and with unknown members.
 func moves(mission session.Ref) *tracker.Message {
-	site := geo.Site{Center: geo.Point{Latitude: 48.84, Longitude: 2.41}, RadiusM: 80}
+	m := &session.Mission{Site: geo.Site{Center: geo.Point{Latitude: 48.84, Longitude: 2.41}, RadiusM: 80}}
 	var left, far session.Progress
-	inside, outside := geo.NewPosition(site.Center), geo.NewPosition(geo.Point{Latitude: 48.842, Longitude: 2.41})
+	inside, outside := geo.NewPosition(m.Site.Center), geo.NewPosition(geo.Point{Latitude: 48.842, Longitude: 2.41})
 	inside.Accuracy, inside.Heading, inside.Battery = 6.5, 359.5, 1
-	left.Fold(&site, 1795255200250, &inside)
-	left.Fold(&site, 1795255201250, &outside) // one fix away: not left yet, and to be remembered
+	left.Fold(m, 1795255200250, &inside)
+	left.Fold(m, 1795255201250, &outside) // one fix away: not left yet, and to be remembered
 	left.Version = math.MaxInt64
 	corner := geo.NewPosition(geo.Point{Latitude: -90, Longitude: math.Nextafter(180, 0)})
 	corner.Accuracy, corner.Altitude, corner.Speed = 0, -11000.5, 0.1
-	far.Fold(&site, 1, &corner)
+	far.Fold(m, 1, &corner)
 	return &tracker.Message{Mission: mission.ID, Kind: tracker.Moved, Moves: []tracker.Move{
 		{Agent: "badge-17", Progress: left, Seen: 1795255201250},
 		{Agent: "équipe@nuit", Progress: far, Seen: 2},

@@ -41,7 +41,7 @@ func BenchmarkPublish(b *testing.B) {
 	site := geo.Site{Center: geo.Point{Latitude: 48.84, Longitude: 2.41}, RadiusM: 80}
 	fix := geo.NewPosition(site.Center)
 	var p session.Progress
-	p.Fold(&site, 1795255200250, &fix)
+	p.Fold(&session.Mission{Site: site}, 1795255200250, &fix)
 	b.ReportAllocs()
 	b.ResetTimer()
 	for n := range b.N { // not b.Loop, which would not time the arrival of the last ones

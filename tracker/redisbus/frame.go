@@ -32,7 +32,7 @@ const (
 	minFrame     = nodeSize + nonceSize + headSize + tagSize
 	// maxFrame bounds what is looked at: eight times what all agents of a
 	// mission together need.
-	maxFrame = 64 << 10
+	maxFrame = 256 << 10
 
 	nodeSize  = 16
 	nonceSize = 12

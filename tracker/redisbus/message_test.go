@@ -19,7 +19,7 @@ func messages(tb testing.TB) []*tracker.Message {
 	fix := geo.NewPosition(site.Center)
 	fix.Accuracy, fix.Battery = 6.5, 0.81
 	var p session.Progress
-	p.Fold(&site, 1795255200250, &fix)
+	p.Fold(&session.Mission{Site: site}, 1795255200250, &fix)
 	p.Version = 42
 	id := session.NewID()
 	return []*tracker.Message{

@@ -129,7 +129,7 @@ func TestRedisLearnsNothing(t *testing.T) {
 	site := geo.Site{Center: geo.Point{Latitude: 48.7654321, Longitude: 2.3456789}, RadiusM: 80}
 	fix := geo.NewPosition(site.Center)
 	var p session.Progress
-	p.Fold(&site, 1795255200250, &fix)
+	p.Fold(&session.Mission{Site: site}, 1795255200250, &fix)
 	mission := session.NewID()
 	heard := make(chan *tracker.Message, 1)
 	if _, err := there.Subscribe(t.Context(), mission, func(m *tracker.Message) { heard <- m }); err != nil {
