@@ -139,6 +139,8 @@ const bare = ({ alias, version }: Agent): Agent => ({
   heading: undefined,
   distance_m: undefined,
   eta_seconds: undefined,
+  eta_lower_seconds: undefined,
+  eta_upper_seconds: undefined,
 });
 
 const withoutPositions = (live: Live): Live =>

@@ -69,6 +69,8 @@ export interface Agent {
   /** From the position to the edge of the site, metres. */
   readonly distance_m: number | undefined;
   readonly eta_seconds: number | undefined;
+  readonly eta_lower_seconds: number | undefined;
+  readonly eta_upper_seconds: number | undefined;
 }
 
 export interface Checkpoints {
@@ -204,6 +206,8 @@ const agent: Read<Agent> = (value, at) => {
     heading: member(m, 'heading', optional(number(0, 360))),
     distance_m: member(m, 'distance_m', optional(number(0))),
     eta_seconds: member(m, 'eta_seconds', optional(number(0))),
+    eta_lower_seconds: member(m, 'eta_lower_seconds', optional(number(0))),
+    eta_upper_seconds: member(m, 'eta_upper_seconds', optional(number(0))),
   };
 };
 
