@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"ronde/geo"
 	"ronde/session"
 )
@@ -30,6 +32,13 @@ type siteRequest struct {
 	Point   *pointRequest `json:"point,omitempty" doc:"The middle of a circle"`
 	RadiusM *float64      `json:"radius_m,omitempty" nullable:"false" minimum:"1" maximum:"50000" example:"80" doc:"Of a circle, metres"`
 	Area    *areaRequest  `json:"area,omitempty"`
+}
+
+// TransformSchema gives an example, since no single member but the name is
+// required.
+func (siteRequest) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	s.Examples = []any{map[string]any{"name": "Entrepôt", "point": map[string]any{"latitude": 48.84, "longitude": 2.41}, "radius_m": 80}}
+	return s
 }
 
 type pointRequest struct {

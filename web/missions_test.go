@@ -90,7 +90,6 @@ func TestMissionAboutAnArea(t *testing.T) {
 			t.Errorf("the answer lacks the site %s:\n%s", site, answer)
 		}
 	}
-	w.call("POST", path+"/begin", "platform", "").want(200, "")
 	for _, c := range []struct {
 		p    geo.Position
 		want float64
@@ -99,11 +98,17 @@ func TestMissionAboutAnArea(t *testing.T) {
 		{at(48.84, 2.41025), 18}, // in the middle of the yard
 		{at(48.84, 2.4111), 7},   // between the parts
 	} {
+		// A mission each: who is thrown from one place to the next is not believed.
+		made := w.call("POST", "/v1/missions", "platform", body).want(201, "")
+		path := "/v1/missions/" + made.text("id")
+		w.call("POST", path+"/begin", "platform", "").want(200, "")
 		w.ping(made.text("id"), c.p)
 		agent := first(t, w.call("GET", path+"/progress", "operator", "").want(200, "").json()["agents"])
 		if agent["distance_m"] != c.want {
 			t.Errorf("%v is %v m from the site, want %v", c.p.Point, agent["distance_m"], c.want)
 		}
+		w.call("POST", path+"/end", "platform", "").want(200, "")
+		w.clock.Advance(time.Minute)
 	}
 }
 
