@@ -105,7 +105,7 @@ func (a *app) start(ctx context.Context) (err error) {
 		Log:    a.log,
 		Access: session.NewAccessWriter(store),
 
-		Installation: installationOf(a.config),
+		Installation: installationOf(a.config, oneServer),
 	}
 	if err := a.keepAccessLog(ctx, root, ring, registry); err != nil {
 		return err

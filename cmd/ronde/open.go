@@ -180,15 +180,16 @@ func createRootSecret(c configs.Config) (root session.RootSecret, err error) {
 	return root, explainFolder(c, folder, err)
 }
 
-// installationOf returns what the privacy policy says of this installation.
-func installationOf(c configs.Config) session.Installation {
+// installationOf returns what the privacy policy says of this installation, whose store and keyring may be databases of
+// one server: then a backup of that server opens what it holds.
+func installationOf(c configs.Config, oneServer bool) session.Installation {
 	private := true
 	for _, t := range []configs.Transport{c.StoreTransport(), c.KeysTransport(), c.BusTransport()} {
 		private = private && t != configs.Plain
 	}
 	return session.Installation{
 		Operator: c.OperatorName, Contact: c.OperatorContact,
-		HTTPS: strings.HasPrefix(c.PublicURL, "https://"), Private: private, KeysApart: c.KeysInDatabase(),
+		HTTPS: strings.HasPrefix(c.PublicURL, "https://"), Private: private, KeysApart: c.KeysInDatabase() && !oneServer,
 	}
 }
 
